@@ -1,0 +1,1 @@
+"""Images that boot into a highly available OpenStack control plane."""

@@ -1,0 +1,100 @@
+"""The one place where a subprocess is started."""
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tripleo_ha.errors import Failure
+
+TAIL_LINES = 15
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a finished command left behind; the streams are decoded text."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class CommandFailed(Failure):
+    """A command exited non-zero, ran out of time or could not be started.
+
+    The message holds the command as it can be pasted into a shell, and the end of what it said.
+    Input and environment, where secrets travel, are never part of it.
+    """
+
+    def __init__(self, argv: Sequence[str], reason: str, output: str = "", hint: str = "") -> None:
+        tail = "\n".join("    " + line for line in output.strip().splitlines()[-TAIL_LINES:])
+        super().__init__(f"{reason}: {shlex.join(argv)}" + (f"\n{tail}" if tail else ""), hint)
+        self.argv = tuple(argv)
+        self.reason = reason
+        self.output = output
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    input: str | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: str | Path | None = None,
+    check: bool = True,
+    log: Path | None = None,
+) -> Completed:
+    """Run one command to its end and return what it printed.
+
+    :param argv: the program and its arguments; no secret belongs here, pass those by ``input`` or ``env``.
+    :param timeout: seconds; when it runs out the whole process group is killed.
+    :param env: variables added to this process's environment.
+    :param check: raise on a non-zero exit status.
+    :param log: append both streams to this file instead of capturing them.
+    :raises CommandFailed: it could not be started, ran out of time, or failed with ``check`` set.
+    """
+    with contextlib.ExitStack() as stack:
+        sink = stack.enter_context(log.open("a")) if log else None
+        try:
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
+                stdout=sink or subprocess.PIPE,
+                stderr=subprocess.STDOUT if sink else subprocess.PIPE,
+                env={**os.environ, **env} if env else None,
+                cwd=cwd,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise CommandFailed(argv, f"cannot start ({error.strerror})") from error
+        try:
+            stdout, stderr = process.communicate(input, timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            _kill_group(process)
+            raise CommandFailed(argv, f"no end after {timeout:g} s", _text(error.stderr)) from error
+        except BaseException:
+            _kill_group(process)
+            raise
+    done = Completed(tuple(argv), process.returncode, stdout or "", stderr or "")
+    if check and done.returncode != 0:
+        output = done.stderr.strip() or done.stdout
+        where = f"see {log}" if log else ""
+        raise CommandFailed(argv, f"exit status {done.returncode}", output, where)
+    return done
+
+
+def _kill_group(process: "subprocess.Popen[str]") -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _text(output: bytes | str | None) -> str:
+    return output.decode(errors="replace") if isinstance(output, bytes) else output or ""

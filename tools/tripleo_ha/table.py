@@ -1,0 +1,233 @@
+"""The table of services: one row an element, the single source of what runs, listens and is balanced.
+
+A row is ``elements/ELEMENT/service.yaml``. An image build collects the rows of the elements it was given into
+``/usr/share/tripleo-ha/services``. HAProxy, the firewall, Pacemaker's resources, database and broker users, the
+verifier and the reference are derived from these rows and the metadata.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tripleo_ha import paths
+from tripleo_ha.errors import Failure
+
+
+@dataclass(frozen=True)
+class Check:
+    """How HAProxy asks one backend whether it can serve.
+
+    ``path`` is fetched over HTTP; ``port`` is where, when it is not the listener's own (the health endpoint).
+    Times are milliseconds, ``rise`` and ``fall`` numbers of answers in a row.
+    """
+
+    path: str
+    port: int | None = None
+    interval_ms: int = 1000
+    timeout_ms: int = 2000
+    rise: int = 2
+    fall: int = 2
+
+
+@dataclass(frozen=True)
+class Balance:
+    """How HAProxy offers a listener: on which virtual IPs, in which mode, with which timeouts (milliseconds).
+
+    ``mode`` is ``roundrobin``, ``leastconn``, ``source``, or ``single`` for one writer that does not flap back.
+    """
+
+    vips: tuple[str, ...]
+    check: Check
+    mode: str = "roundrobin"
+    connect_ms: int = 1000
+    client_ms: int = 60_000
+    server_ms: int = 60_000
+    maxconn: int | None = None
+
+
+@dataclass(frozen=True)
+class Listener:
+    """One port that a node of the cluster listens on.
+
+    ``transport`` is ``tcp`` or ``udp``; ``protocol`` is ``http`` or ``tcp`` and rules how it is balanced.
+    ``address`` is ``node`` (the node's own address), ``loopback`` or ``any``.
+    ``sources`` says who may reach it: ``cluster`` (the controllers) or ``control`` (the control network); loopback
+    needs neither. ``processes`` are the command names that may own the socket.
+    """
+
+    name: str
+    port: int
+    processes: tuple[str, ...]
+    transport: str = "tcp"
+    protocol: str = "tcp"
+    address: str = "node"
+    sources: tuple[str, ...] = ("cluster",)
+    balance: Balance | None = None
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A systemd unit and the files whose change of content restarts (or, with ``reload``, reloads) it."""
+
+    name: str
+    files: tuple[str, ...] = ()
+    reload: bool = False
+
+
+@dataclass(frozen=True)
+class Database:
+    """A schema of the row's own, with a user of the same rights' width: everything on it, nothing elsewhere."""
+
+    name: str
+    user: str
+
+
+@dataclass(frozen=True)
+class Broker:
+    """A broker user and its permissions on the vhost ``/``, as regular expressions."""
+
+    user: str
+    configure: str = ".*"
+    write: str = ".*"
+    read: str = ".*"
+
+
+@dataclass(frozen=True)
+class Once:
+    """Work done once per cluster: ``run`` by the first node, when ``evidence`` does not hold.
+
+    ``evidence`` has one key: ``alembic: {database, versions}`` (the schema's heads are those the package ships) or
+    ``token: {user, password, project}`` (Keystone issues a token; the password is a path in the metadata).
+    ``env`` maps variables to metadata paths, for secrets; ``user`` is whom the command runs as.
+    """
+
+    name: str
+    evidence: Mapping[str, Any]
+    run: tuple[str, ...]
+    user: str = "root"
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class State:
+    """A directory kept on the state volume, so that it survives an image upgrade."""
+
+    path: str
+    owner: str
+    group: str
+    mode: str = "0750"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One service: what it is, wherever it runs. ``metadata`` is the key that switches it on.
+
+    ``handler`` names the code that converges it (``service`` is the general one); ``manager`` is ``systemd``, or
+    ``pacemaker`` for what must run exactly once. ``after`` are rows that must have converged before.
+    ``users`` may be needed for files; ``keys`` maps a directory of key files to the metadata path of its content.
+    """
+
+    service: str
+    metadata: str
+    summary: str
+    handler: str = "service"
+    manager: str = "systemd"
+    after: tuple[str, ...] = ()
+    units: tuple[Unit, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+    databases: tuple[Database, ...] = ()
+    broker: Broker | None = None
+    once: tuple[Once, ...] = ()
+    keys: Mapping[str, str] = field(default_factory=dict)
+    state: tuple[State, ...] = ()
+    singleton_process: str = ""
+    """For ``manager: pacemaker``: a regular expression that a process's command line matches when it runs here."""
+
+    @property
+    def balanced(self) -> tuple[Listener, ...]:
+        """The listeners that HAProxy offers on a virtual IP."""
+        return tuple(listener for listener in self.listeners if listener.balance)
+
+
+def load_row(path: Path) -> Row:
+    """Read one ``service.yaml``.
+
+    :raises Failure: it is not readable as a row; the message names the file and the key.
+    """
+    try:
+        document = yaml.safe_load(path.read_text())
+        return _row(document)
+    except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError, ValueError) as error:
+        raise Failure(f"{path}: not a service row: {error}", "docs/service-table.rst describes every key") from error
+
+
+def load(directory: Path | None = None) -> tuple[Row, ...]:
+    """Read all rows, each after those it depends on, otherwise by name.
+
+    :param directory: of collected rows; by default the image's, or in a checkout the elements' own.
+    :raises Failure: a row is wrong, or ``after`` names no row, or goes in a circle.
+    """
+    baked = paths.IMAGE_SHARE / "services"
+    if directory is None and baked.is_dir():
+        directory = baked
+    files = sorted(directory.glob("*.yaml") if directory else paths.elements().glob("*/service.yaml"))
+    return order([load_row(path) for path in files])
+
+
+def order(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Sort rows so that each stands after those it names in ``after``; ties go by name.
+
+    :raises Failure: a name is unknown or the dependencies are circular.
+    """
+    by_name = {row.service: row for row in rows}
+    sorter: TopologicalSorter[str] = TopologicalSorter()
+    for row in by_name.values():
+        if missing := sorted(set(row.after) - set(by_name)):
+            raise Failure(f"service {row.service}: after names no such service: {', '.join(missing)}")
+        sorter.add(row.service, *row.after)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        raise Failure(f"services wait for each other in a circle: {' -> '.join(error.args[1])}") from error
+    ordered: list[Row] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())
+        ordered += [by_name[name] for name in ready]
+        sorter.done(*ready)
+    return tuple(ordered)
+
+
+def active(rows: Sequence[Row], metadata: Mapping[str, Any]) -> tuple[Row, ...]:
+    """Return the rows whose metadata key is present: what runs in this cluster."""
+    return tuple(row for row in rows if row.metadata in metadata)
+
+
+def _row(document: Mapping[str, Any]) -> Row:
+    fields = dict(document)
+    fields["after"] = tuple(fields.get("after", ()))
+    fields["units"] = tuple(_unit(unit) for unit in fields.get("units", ()))
+    fields["listeners"] = tuple(_listener(item) for item in fields.get("listeners", ()))
+    fields["databases"] = tuple(Database(**item) for item in fields.get("databases", ()))
+    fields["once"] = tuple(Once(**{**item, "run": tuple(item["run"])}) for item in fields.get("once", ()))
+    fields["state"] = tuple(State(**item) for item in fields.get("state", ()))
+    if broker := fields.get("broker"):
+        fields["broker"] = Broker(**broker)
+    return Row(**fields)
+
+
+def _unit(document: Mapping[str, Any]) -> Unit:
+    return Unit(**{**document, "files": tuple(document.get("files", ()))})
+
+
+def _listener(document: Mapping[str, Any]) -> Listener:
+    fields = dict(document)
+    fields["processes"] = tuple(fields["processes"])
+    if "sources" in fields:
+        fields["sources"] = tuple(fields["sources"])
+    if balance := fields.get("balance"):
+        fields["balance"] = Balance(**{**balance, "vips": tuple(balance["vips"]), "check": Check(**balance["check"])})
+    return Listener(**fields)
