@@ -52,7 +52,7 @@ class Context:
         """
         url = f"http://{node.ip}:{HEALTH_PORT}/status"
         try:
-            with urllib.request.urlopen(url, timeout=timeout) as answer:  # noqa: S310
+            with urllib.request.urlopen(url, timeout=timeout) as answer:
                 told = json.load(answer)
         except (OSError, ValueError, urllib.error.URLError):
             return None
