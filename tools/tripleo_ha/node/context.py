@@ -2,18 +2,16 @@
 
 import json
 import logging
-import os
-import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from tripleo_ha import paths
 from tripleo_ha.cluster import Cluster, Node
+from tripleo_ha.files import write_file as write_file
 from tripleo_ha.table import Row
 
 HEALTH_PORT = 9590
@@ -57,27 +55,3 @@ class Context:
         except (OSError, ValueError, urllib.error.URLError):
             return None
         return told if isinstance(told, dict) else None
-
-
-def write_file(path: Path, content: str, *, mode: int = 0o600, owner: tuple[int, int] | None = None) -> bool:
-    """Replace a file atomically, unless it already has this content; return whether it was written.
-
-    :param owner: uid and gid; by default root's.
-    """
-    if path.exists() and path.read_text() == content and (path.stat().st_mode & 0o777) == mode:
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w") as stream:
-            os.fchmod(stream.fileno(), mode)
-            if owner:
-                os.fchown(stream.fileno(), *owner)
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return True

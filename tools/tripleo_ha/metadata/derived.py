@@ -1,0 +1,90 @@
+"""What follows from the metadata and the service table, worked out once for the templates.
+
+Mustache can neither join a list nor quote a URL; everything of that kind is computed here, so that a template holds
+names only.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from tripleo_ha import table
+from tripleo_ha.cluster import Cluster, Node
+from tripleo_ha.table import Row
+
+CONTROL = "control"
+MYSQL_PORT = 3306
+AMQP_PORT = 5672
+MEMCACHED_PORT = 11211
+LARGEST_QUORUM_QUEUE = 5
+"""More members than this make a queue slower and, with a majority of 3, no safer in practice (RabbitMQ's guide)."""
+
+
+def derive(metadata: Mapping[str, Any], cluster: Cluster, rows: Sequence[Row]) -> dict[str, Any]:
+    """Return the content of the metadata key ``derived``.
+
+    :param metadata: accepted metadata of one node; a row whose key is absent contributes nothing.
+    :param rows: the service table, active rows or all of them.
+    :return: ``node``, ``nodes``, ``cluster_size``, ``quorum_cluster_size``, ``galera_address``,
+        ``memcached_servers`` (empty where memcached does not run), ``databases`` by schema name, ``brokers`` by
+        the service's metadata key and ``urls`` by listener and virtual IP. Holds passwords.
+    """
+    running = table.active(rows, metadata)
+    addresses = [host(node.ip) for node in cluster.nodes]
+    cached = addresses if "memcached" in metadata else []
+    return {
+        "node": _node(cluster.me),
+        "nodes": [_node(node) for node in cluster.nodes],
+        "cluster_size": len(cluster.nodes),
+        "quorum_cluster_size": min(len(cluster.nodes), LARGEST_QUORUM_QUEUE),
+        "galera_address": "gcomm://" + ",".join(addresses),
+        "memcached_servers": ",".join(f"{address}:{MEMCACHED_PORT}" for address in cached),
+        "databases": _databases(metadata, cluster, running),
+        "brokers": _brokers(metadata, cluster, running),
+        "urls": _urls(cluster, running),
+    }
+
+
+def host(ip: str) -> str:
+    """Return an address as it stands before a port: an IPv6 one in brackets."""
+    return f"[{ip}]" if ":" in ip else ip
+
+
+def _node(node: Node) -> dict[str, Any]:
+    return {"name": node.name, "ip": node.ip, "index": node.index, "id": node.id}
+
+
+def _databases(metadata: Mapping[str, Any], cluster: Cluster, rows: Iterable[Row]) -> dict[str, str]:
+    entry = host(cluster.virtual_ips[CONTROL].ip)
+    return {
+        database.name: f"mysql+pymysql://{database.user}:{_quoted(metadata, row, 'database_password')}"
+        f"@{entry}:{MYSQL_PORT}/{database.name}?charset=utf8mb4"
+        for row in rows
+        for database in row.databases
+    }
+
+
+def _brokers(metadata: Mapping[str, Any], cluster: Cluster, rows: Iterable[Row]) -> dict[str, str]:
+    entry = host(cluster.virtual_ips[CONTROL].ip)
+    return {
+        row.metadata: f"rabbit://{row.broker.user}:{_quoted(metadata, row, 'messaging_password')}@{entry}:{AMQP_PORT}//"
+        for row in rows
+        if row.broker
+    }
+
+
+def _quoted(metadata: Mapping[str, Any], row: Row, key: str) -> str:
+    return quote(metadata[row.metadata][key], safe="")
+
+
+def _urls(cluster: Cluster, rows: Iterable[Row]) -> dict[str, dict[str, str]]:
+    urls: dict[str, dict[str, str]] = {}
+    for row in rows:
+        for listener in row.balanced:
+            if listener.protocol == "http" and listener.balance:
+                urls[listener.name] = {
+                    vip: f"http://{host(cluster.virtual_ips[vip].ip)}:{listener.port}"
+                    for vip in listener.balance.vips
+                    if vip in cluster.virtual_ips
+                }
+    return urls

@@ -1,0 +1,185 @@
+"""Every secret of one cloud, in one file that is created once and reused for ever.
+
+The file is YAML in the shape of the metadata (``SECTION: {KEY: VALUE}``). Values that are there are never touched;
+what a newly chosen service lacks is added. Rotation of Keystone's fernet keys is the one thing that changes values.
+"""
+
+import base64
+import contextlib
+import copy
+import fcntl
+import os
+import secrets
+import string
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tripleo_ha.errors import Failure, UsageError
+from tripleo_ha.files import write_file
+
+LETTERS = string.ascii_letters + string.digits
+PASSWORD_LENGTH = 32
+"""Letters and digits only, about 190 bits: what no configuration file, URL or shell treats in a way of its own."""
+AUTHKEY_BYTES = 256
+MAX_ACTIVE_KEYS = 3
+"""Keystone's own default: one staged, one primary, one secondary."""
+
+Values = dict[str, dict[str, Any]]
+
+
+def _password() -> str:
+    return "".join(secrets.choice(LETTERS) for _ in range(PASSWORD_LENGTH))
+
+
+def _cookie() -> str:
+    return "".join(secrets.choice(string.ascii_uppercase) for _ in range(PASSWORD_LENGTH))
+
+
+def _authkey() -> str:
+    return base64.b64encode(secrets.token_bytes(AUTHKEY_BYTES)).decode()
+
+
+def fernet_key() -> str:
+    """Return a new Fernet key: 32 random bytes as 44 characters of URL-safe base64."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
+def _key_repository() -> list[dict[str, Any]]:
+    return [{"index": index, "key": fernet_key()} for index in (0, 1)]
+
+
+SECRETS: Mapping[str, Mapping[str, Callable[[], Any]]] = {
+    "rabbit": {"erlang_cookie": _cookie, "admin_password": _password, "monitor_password": _password},
+    "haproxy": {"stats_password": _password},
+    "pacemaker": {"corosync_authkey": _authkey},
+    "keystone": {
+        "admin_password": _password,
+        "database_password": _password,
+        "fernet_keys": _key_repository,
+        "credential_keys": _key_repository,
+    },
+    "ceilometer": {"service_password": _password, "messaging_password": _password},
+}
+"""What has to be invented for each metadata key, and how."""
+
+
+@dataclass(frozen=True)
+class Passwords:
+    """The secrets of one cloud, by metadata key. Its repr shows none of them."""
+
+    values: Values
+
+    def __repr__(self) -> str:
+        return f"Passwords(of {', '.join(sorted(self.values)) or 'nothing'})"
+
+    def of(self, section: str) -> dict[str, Any]:
+        """Return a copy of the secrets that belong under one metadata key."""
+        return copy.deepcopy(self.values.get(section, {}))
+
+    def completed(self, services: Iterable[str]) -> "Passwords":
+        """Return these and a strong random value for each secret that ``services`` need and that is missing."""
+        values = copy.deepcopy(self.values)
+        for service in services:
+            for key, make in SECRETS.get(service, {}).items():
+                section = values.setdefault(service, {})
+                if key not in section:
+                    section[key] = make()
+        return Passwords(values)
+
+    def missing(self, services: Iterable[str]) -> list[str]:
+        """Return the metadata paths of the secrets that ``services`` need and that are not here."""
+        return [
+            f"{service}.{key}"
+            for service in services
+            for key in SECRETS.get(service, {})
+            if key not in self.values.get(service, {})
+        ]
+
+    def rotated(self, max_active_keys: int = MAX_ACTIVE_KEYS) -> "Passwords":
+        """Return these after one rotation of Keystone's fernet keys, as ``keystone-manage fernet_rotate`` does it.
+
+        The staged key (index 0) becomes the primary one under the next index, and a new key is staged. Every node
+        already knows the new primary, because it was staged everywhere before; so nodes may take the rotation at
+        different moments. The oldest secondary keys are dropped until ``max_active_keys`` are left.
+
+        :raises Failure: there is no staged key to promote.
+        :raises UsageError: ``max_active_keys`` is less than 3, which would drop the key that tokens of the last
+            period were made with.
+        """
+        if max_active_keys < MAX_ACTIVE_KEYS:
+            raise UsageError(f"{max_active_keys} active keys are too few: one staged, one primary, one secondary")
+        keys = {int(item["index"]): item["key"] for item in self.of("keystone").get("fernet_keys", [])}
+        if 0 not in keys or len(keys) < 2:
+            raise Failure("the passwords file holds no staged and primary fernet key", "generate the metadata first")
+        kept = sorted(index for index in keys if index > 0)[-(max_active_keys - 2) :]
+        promoted = {kept[-1] + 1: keys[0], 0: fernet_key()}
+        rotated = {**{index: keys[index] for index in kept}, **promoted}
+        values = copy.deepcopy(self.values)
+        values["keystone"]["fernet_keys"] = [{"index": index, "key": rotated[index]} for index in sorted(rotated)]
+        return Passwords(values)
+
+
+def ensure(path: Path, services: Iterable[str]) -> Passwords:
+    """Read the passwords file, add what ``services`` lack, and write it back (0600, atomically) if that was anything.
+
+    :raises Failure: the file cannot be read or written, is no passwords file, or is readable by others.
+    """
+    return update(path, lambda known: known.completed(services))
+
+
+def update(path: Path, change: Callable[[Passwords], Passwords]) -> Passwords:
+    """Replace the passwords in a file by ``change`` of them, with nobody else doing so at the same time.
+
+    :raises Failure: as :func:`ensure`; then the file is as it was.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(path.parent):
+            known = read(path) if path.exists() else Passwords({})
+            changed = change(known)
+            if changed.values != known.values:
+                write_file(path, HEADER + yaml.safe_dump(changed.values, sort_keys=True), mode=0o600)
+            return changed
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror or error}") from error
+
+
+HEADER = "# Secrets of one cloud. Losing this file means new passwords on every node; keep it, and keep it private.\n"
+
+
+def read(path: Path) -> Passwords:
+    """Read a passwords file.
+
+    :raises Failure: it cannot be read, others may read it, or it has another shape; no content is ever shown.
+    """
+    try:
+        if path.stat().st_mode & 0o077:
+            raise Failure(f"{path}: others may read these passwords", f"chmod 600 {path}")
+        document = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror}") from error
+    except (UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise Failure(f"{path}: not a passwords file") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        # The parser's own message quotes the line, and with it a secret.
+        raise Failure(f"{path}{where}: not YAML") from None
+    values = {} if document is None else document
+    if not isinstance(values, dict) or not all(isinstance(section, dict) for section in values.values()):
+        raise Failure(f"{path}: not a passwords file: expected SECTION: {{KEY: VALUE}}")
+    return Passwords(values)
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
