@@ -102,7 +102,8 @@ class Once:
 
     ``evidence`` has one key: ``alembic: {database, versions}`` (the schema's heads are those the package ships) or
     ``token: {user, password, project}`` (Keystone issues a token; the password is a path in the metadata).
-    ``env`` maps variables to metadata paths, for secrets; ``user`` is whom the command runs as.
+    ``{path}`` in an argument of ``run`` stands for that path's value in the metadata; ``env`` maps variables to
+    metadata paths, which is how secrets travel; ``user`` is whom the command runs as.
     """
 
     name: str
@@ -128,7 +129,8 @@ class Row:
 
     ``handler`` names the code that converges it (``service`` is the general one); ``manager`` is ``systemd``, or
     ``pacemaker`` for what must run exactly once. ``after`` are rows that must have converged before.
-    ``users`` may be needed for files; ``keys`` maps a directory of key files to the metadata path of its content.
+    ``keys`` maps a directory of numbered key files to the metadata path of its content, a list of
+    ``{index, key}``; they belong to ``keys_owner``.
     """
 
     service: str
@@ -143,6 +145,7 @@ class Row:
     broker: Broker | None = None
     once: tuple[Once, ...] = ()
     keys: Mapping[str, str] = field(default_factory=dict)
+    keys_owner: str = "root"
     state: tuple[State, ...] = ()
     singleton_process: str = ""
     """For ``manager: pacemaker``: a regular expression that a process's command line matches when it runs here."""

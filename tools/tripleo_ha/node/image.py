@@ -1,0 +1,72 @@
+"""What is done to the image once, at the end of its build: the state volume and the image's identity."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from tripleo_ha import paths, table
+from tripleo_ha.run import run
+from tripleo_ha.table import State
+
+TMPFILES = Path("/usr/lib/tmpfiles.d/tripleo-ha-state.conf")
+IDENTIFYING = ("/usr/share/tripleo-ha", "/usr/libexec/os-apply-config", "/usr/libexec/os-refresh-config")
+
+
+def bake() -> None:
+    """Point every directory of state at the state volume, and write ``image.json``.
+
+    What a package left in such a directory is dropped: the first converge run creates the state anew.
+    """
+    states = [state for row in table.load() for state in row.state]
+    TMPFILES.write_text(tmpfiles(states))
+    for state in states:
+        move_to_state_volume(Path(state.path))
+    paths.STATE.mkdir(parents=True, exist_ok=True)
+    identity = {"id": image_id(), "os": _os_release()}
+    (paths.IMAGE_SHARE / "image.json").write_text(json.dumps(identity, indent=2) + "\n")
+
+
+def tmpfiles(states: Iterable[State]) -> str:
+    """Return the tmpfiles.d lines that create the directories of state at boot.
+
+    ``Z`` mends the ownership when an upgraded image numbers its system users differently.
+    """
+    lines = ["# State that an image upgrade preserves; made by tripleo-ha-node bake from the service rows."]
+    for state in states:
+        target = f"{paths.STATE}{state.path}"
+        lines += [
+            f"d {target} {state.mode} {state.owner} {state.group} -",
+            f"Z {target} - {state.owner} {state.group} -",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def move_to_state_volume(path: Path) -> None:
+    """Replace ``path`` by a symbolic link into the state volume."""
+    if path.is_symlink():
+        return
+    if path.exists():
+        shutil.rmtree(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(f"{paths.STATE}{path}")
+
+
+def image_id() -> str:
+    """Return a digest of all that makes this image: packages, the venv's contents, templates, hooks, rows, schemas."""
+    digest = hashlib.sha256()
+    digest.update(run(["dpkg-query", "--show"], timeout=60).stdout.encode())
+    roots = [Path(root) for root in IDENTIFYING] + [paths.PACKAGE]
+    for root in roots:
+        for file in sorted(root.rglob("*")):
+            if file.is_file() and file.suffix != ".pyc":
+                digest.update(str(file).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:32]
+
+
+def _os_release() -> str:
+    for line in Path("/etc/os-release").read_text().splitlines():
+        if line.startswith("PRETTY_NAME="):
+            return line.partition("=")[2].strip('"')
+    return ""
