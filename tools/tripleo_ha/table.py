@@ -103,7 +103,8 @@ class Once:
     ``evidence`` has one key: ``alembic: {database, versions}`` (the schema's heads are those the package ships) or
     ``token: {user, password, project}`` (Keystone issues a token; the password is a path in the metadata).
     ``{path}`` in an argument of ``run`` stands for that path's value in the metadata; ``env`` maps variables to
-    metadata paths, which is how secrets travel; ``user`` is whom the command runs as.
+    metadata paths, which is how secrets travel; ``user`` is whom the command runs as. Work whose evidence needs the
+    service itself is done ``when: running``, all other ``when: stopped``, before the unit starts anywhere.
     """
 
     name: str
@@ -111,6 +112,15 @@ class Once:
     run: tuple[str, ...]
     user: str = "root"
     env: Mapping[str, str] = field(default_factory=dict)
+    when: str = "stopped"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A service user in Keystone's project ``service``, with the least roles; its password is ``service_password``."""
+
+    user: str
+    roles: tuple[str, ...] = ("service",)
 
 
 @dataclass(frozen=True)
@@ -143,6 +153,7 @@ class Row:
     listeners: tuple[Listener, ...] = ()
     databases: tuple[Database, ...] = ()
     broker: Broker | None = None
+    identity: Identity | None = None
     once: tuple[Once, ...] = ()
     keys: Mapping[str, str] = field(default_factory=dict)
     keys_owner: str = "root"
@@ -219,6 +230,8 @@ def _row(document: Mapping[str, Any]) -> Row:
     fields["state"] = tuple(State(**item) for item in fields.get("state", ()))
     if broker := fields.get("broker"):
         fields["broker"] = Broker(**broker)
+    if identity := fields.get("identity"):
+        fields["identity"] = Identity(**{**identity, "roles": tuple(identity.get("roles", Identity.roles))})
     return Row(**fields)
 
 

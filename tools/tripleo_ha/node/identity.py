@@ -1,0 +1,90 @@
+"""Service users in Keystone, through its HTTP API on the control virtual IP."""
+
+import json
+import urllib.error
+import urllib.request
+from functools import partial
+from typing import Any
+
+from tripleo_ha.errors import Failure
+from tripleo_ha.node.context import Context
+from tripleo_ha.table import Row
+from tripleo_ha.waiting import wait_for
+
+TIMEOUT = 15.0
+WAIT = 300.0
+
+
+class KeystoneError(Failure):
+    """Keystone did not do what it was asked."""
+
+
+def authenticate(context: Context, user: str, password: str, project: str) -> str | None:
+    """Return a token of a user of the default domain for a project, or None when Keystone issues none now."""
+    domain = {"id": "default"}
+    method = {"methods": ["password"], "password": {"user": {"name": user, "domain": domain, "password": password}}}
+    body = {"auth": {"identity": method, "scope": {"project": {"name": project, "domain": domain}}}}
+    try:
+        with _open(context, "POST", "/auth/tokens", None, body) as answer:
+            return str(answer.headers["X-Subject-Token"])
+    except (OSError, urllib.error.URLError):
+        return None
+
+
+def ensure(context: Context, row: Row) -> None:
+    """Have a row's service user, with its password and roles; the first node makes it, the others wait for it.
+
+    :raises TimedOut: no token was issued to it.
+    """
+    if row.identity is None or "keystone" not in context.metadata:
+        return
+    user = row.identity.user
+    password = context.metadata[row.metadata]["service_password"]
+    issued = partial(authenticate, context, user, password, "service")
+    if issued():
+        return
+    if context.cluster.i_am_first:
+        _make(context, user, password, row.identity.roles)
+        context.changed(f"{row.service}: user {user} in Keystone")
+    wait_for(f"Keystone to issue a token to {user}", issued, timeout=WAIT)
+
+
+def _make(context: Context, user: str, password: str, roles: tuple[str, ...]) -> None:
+    admin = context.metadata["keystone"]["admin_password"]
+    token = wait_for("Keystone to issue a token to admin", partial(authenticate, context, "admin", admin, "admin"),
+                     timeout=WAIT)
+    call = partial(_call, context, token)
+    project = _find_or_make(call, "project", {"name": "service", "domain_id": "default"})
+    account = _find_or_make(call, "user", {"name": user, "domain_id": "default", "password": password})
+    call("PATCH", f"/users/{account}", {"user": {"password": password, "enabled": True}})
+    for name in roles:
+        role = _find_or_make(call, "role", {"name": name})
+        call("PUT", f"/projects/{project}/users/{account}/roles/{role}", None)
+
+
+def _find_or_make(call: Any, kind: str, wanted: dict[str, str]) -> str:
+    domain = f"&domain_id={wanted['domain_id']}" if "domain_id" in wanted else ""
+    found = call("GET", f"/{kind}s?name={wanted['name']}{domain}", None)[f"{kind}s"]
+    if found:
+        return str(found[0]["id"])
+    return str(call("POST", f"/{kind}s", {kind: wanted})[kind]["id"])
+
+
+def _call(context: Context, token: str, method: str, path: str, body: dict[str, Any] | None) -> Any:
+    try:
+        with _open(context, method, path, token, body) as answer:
+            content = answer.read()
+    except urllib.error.HTTPError as error:
+        raise KeystoneError(f"Keystone answered {error.code} to {method} /v3{path}") from error
+    except OSError as error:
+        raise KeystoneError(f"Keystone did not answer {method} /v3{path}: {error}") from error
+    return json.loads(content) if content else {}
+
+
+def _open(context: Context, method: str, path: str, token: str | None, body: dict[str, Any] | None) -> Any:
+    url = f"{context.metadata['derived']['urls']['keystone']['control']}/v3{path}"
+    request = urllib.request.Request(url, method=method, data=json.dumps(body).encode() if body else None)  # noqa: S310
+    request.add_header("Content-Type", "application/json")
+    if token:
+        request.add_header("X-Auth-Token", token)
+    return urllib.request.urlopen(request, timeout=TIMEOUT)  # noqa: S310

@@ -1,0 +1,118 @@
+"""The general handler: keys, one-time work, units that roll, and proof that they answer."""
+
+import http.client
+import os
+import pwd
+import re
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tripleo_ha.node import evidence, identity, rolling, units
+from tripleo_ha.node.context import LOG, Context, write_file
+from tripleo_ha.run import run
+from tripleo_ha.table import Once, Row
+from tripleo_ha.waiting import wait_for
+
+ONCE_TIMEOUT = 300.0
+ANSWER_TIMEOUT = 90.0
+
+
+def converge(context: Context, row: Row) -> None:
+    """Have a service run with its present configuration, its schema migrated, its users made, and answering."""
+    write_keys(context, row)
+    do_once(context, row, "stopped")
+    outcomes = {
+        units.ensure(context, row, unit, before_restart=partial(rolling.wait_turn, context, row)) for unit in row.units
+    }
+    if outcomes - {"unchanged"}:
+        wait_for_answers(context, row)
+    do_once(context, row, "running")
+    identity.ensure(context, row)
+    context.publish(row.service, generation=rolling.generation(context.metadata, row))
+
+
+def write_keys(context: Context, row: Row) -> None:
+    """Write each key of a repository to a file named by its index, and drop those that are gone.
+
+    The key with the highest index is written first: Keystone signs with it, the others must already know it.
+    """
+    for directory, path in row.keys.items():
+        owner = pwd.getpwnam(row.keys_owner)
+        repository = Path(directory)
+        if not repository.is_dir():
+            repository.mkdir(mode=0o700)
+            os.chown(repository, owner.pw_uid, owner.pw_gid)
+        wanted = {str(item["index"]): item["key"] for item in lookup(context.metadata, path)}
+        ids = (owner.pw_uid, owner.pw_gid)
+        written = [name for name, key in wanted.items() if write_file(repository / name, key, owner=ids)]
+        gone = [file for file in repository.iterdir() if file.name not in wanted]
+        for file in gone:
+            file.unlink()
+        if written or gone:
+            context.changed(f"{row.service}: {directory} holds keys {', '.join(sorted(wanted))}")
+
+
+def do_once(context: Context, row: Row, when: str) -> None:
+    """Do what is done once per cluster: the first node does it, the others wait for the evidence.
+
+    :raises TimedOut: the evidence did not appear.
+    """
+    for work in row.once:
+        if work.when != when or evidence.holds(context, work):
+            continue
+        if context.cluster.i_am_first:
+            _do(context, work)
+            context.changed(f"{row.service}: {work.name} done")
+        wait_for(f"{row.service}: {work.name}", partial(evidence.holds, context, work), timeout=ONCE_TIMEOUT)
+
+
+def _do(context: Context, work: Once) -> None:
+    argv = [fill(argument, context.metadata) for argument in work.run]
+    secrets = {name: str(lookup(context.metadata, path)) for name, path in work.env.items()}
+    if work.user != "root":
+        argv = ["runuser", "-u", work.user, "--", *argv]
+    LOG.info("doing %s", work.name)
+    run(argv, timeout=ONCE_TIMEOUT, env=secrets)
+
+
+def wait_for_answers(context: Context, row: Row) -> None:
+    """Wait until every balanced HTTP listener of a row answers its health check on this node.
+
+    :raises TimedOut: with the last answer.
+    """
+    for listener in row.listeners:
+        if listener.protocol == "http" and listener.balance:
+            port = listener.balance.check.port or listener.port
+            ask = partial(_ask, context.cluster.me.ip, port, listener.balance.check.path)
+            wait_for(
+                f"{listener.name} to answer on this node",
+                lambda ask=ask: ask() == "HTTP 200",  # type: ignore[misc]
+                timeout=ANSWER_TIMEOUT,
+                why=ask,
+            )
+
+
+def _ask(ip: str, port: int, path: str) -> str:
+    connection = http.client.HTTPConnection(ip, port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return f"HTTP {connection.getresponse().status}"
+    except (OSError, http.client.HTTPException) as error:
+        return str(error)
+    finally:
+        connection.close()
+
+
+def lookup(metadata: Mapping[str, Any], path: str) -> Any:
+    """Return the value at a dotted path of the metadata."""
+    value: Any = metadata
+    for key in path.split("."):
+        value = value[key]
+    return value
+
+
+def fill(argument: str, metadata: Mapping[str, Any]) -> str:
+    """Replace each ``{path}`` in an argument by that path's value; never used for secrets."""
+    return re.sub(r"\{([a-z_.]+)\}", lambda found: str(lookup(metadata, found[1])), argument)
