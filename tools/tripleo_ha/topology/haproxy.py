@@ -1,0 +1,254 @@
+"""HAProxy's configuration, derived from the table of services and the metadata: rows in, text out.
+
+Every balanced listener becomes one ``listen`` section that binds the listener's port on its virtual IPs and sends to
+the same port of every controller. Mode ``single`` keeps one writer in a stick table that the controllers share.
+"""
+
+import hashlib
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from tripleo_ha.cluster import Cluster
+from tripleo_ha.errors import Failure
+from tripleo_ha.table import Balance, Check, Listener, Row
+
+SERVICE = "haproxy"
+SOCKET = "/run/haproxy/admin.sock"
+SERVER_STATE = "/run/haproxy/server-state"
+MAXCONN = 4000
+"""Sessions at once per balanced listener, unless the row or the metadata say otherwise."""
+OWN_SESSIONS = 200
+"""Room for statistics, peers and what is being accepted while a listener is full."""
+HARD_STOP_S = 900
+"""A worker that was replaced ends its sessions after this long. It checks no server any more, so that a session
+it still holds is not cut when the server becomes unhealthy: long sessions end in bounded time."""
+WRITER_WAIT_MS = 500
+"""How long a connection waits for the peers to say who the writer is, when this process doesn't know it."""
+DEAD_PEER_MS = 10_000
+DIGEST_MARK = "tripleo-ha"
+
+
+def render(rows: Sequence[Row], cluster: Cluster, metadata: Mapping[str, Any]) -> str:
+    """Return the text of ``haproxy.cfg`` for this node.
+
+    :param rows: the active rows; the row ``haproxy`` among them names the ports of statistics and peers.
+    :param metadata: the accepted metadata; ``haproxy.stats_password`` is needed.
+    :raises Failure: two rows want the same port of a virtual IP or the same name, a virtual IP is unknown, or a
+        value cannot stand in the configuration.
+    """
+    settings = metadata["haproxy"]
+    offered = [listener for row in rows for listener in row.balanced]
+    _no_clash(offered, cluster)
+    own = {listener.name: listener for row in rows if row.service == SERVICE for listener in row.listeners}
+    if missing := sorted({"peers", "statistics"} - set(own)):
+        raise Failure(f"the service row {SERVICE} has no listener {' and '.join(missing)}")
+    default_maxconn = settings.get("maxconn", MAXCONN)
+    maxconn = sum(_maxconn(listener, default_maxconn) for listener in offered) + OWN_SESSIONS
+    extra = settings.get("extra", {})
+    body = [
+        *_defaults(extra.get("defaults", {})),
+        *_peers(cluster, own["peers"].port),
+        *_statistics(cluster, own["statistics"].port, settings["stats_password"]),
+    ]
+    for listener in offered:
+        body += _listen(listener, cluster, default_maxconn)
+    head = _global(cluster, maxconn, extra.get("global", {}))
+    text = "\n".join([*head, *body]) + "\n"
+    return text.replace("@DIGEST@", hashlib.sha256(text.encode()).hexdigest(), 1)
+
+
+def digest_of(description: str) -> str:
+    """Return the digest in the ``description`` that a running HAProxy shows, or an empty string."""
+    mark, _, digest = description.strip().partition(" ")
+    return digest if mark == DIGEST_MARK else ""
+
+
+def digest(text: str) -> str:
+    """Return the digest that :func:`render` wrote into ``text``."""
+    line = next((line for line in text.splitlines() if line.strip().startswith("description ")), "")
+    return digest_of(line.strip().removeprefix("description ").strip("'"))
+
+
+def quote(value: str) -> str:
+    """Return ``value`` as one word of HAProxy's configuration, nothing in it being special.
+
+    :raises Failure: it holds a line end or another control character, which no quoting carries.
+    """
+    if any(ord(character) < 0x20 or ord(character) == 0x7F for character in value):
+        raise Failure("a value for haproxy.cfg holds a control character")
+    return "'" + value.replace("'", "'\\''") + "'"
+
+
+def _no_clash(offered: Sequence[Listener], cluster: Cluster) -> None:
+    names: set[str] = set()
+    ends: dict[tuple[str, int], str] = {}
+    for listener in offered:
+        assert listener.balance
+        if listener.name in names:
+            raise Failure(f"two balanced listeners are named {listener.name}")
+        names.add(listener.name)
+        for vip in listener.balance.vips:
+            if vip not in cluster.virtual_ips:
+                raise Failure(f"listener {listener.name}: no virtual IP {vip} in cluster.virtual_ips")
+            other = ends.setdefault((vip, listener.port), listener.name)
+            if other != listener.name:
+                raise Failure(f"listeners {other} and {listener.name} both want port {listener.port} of VIP {vip}")
+
+
+def _maxconn(listener: Listener, default: int) -> int:
+    assert listener.balance
+    return listener.balance.maxconn or default
+
+
+def _global(cluster: Cluster, maxconn: int, extra: Mapping[str, Any]) -> Iterator[str]:
+    yield "global"
+    yield f"    description '{DIGEST_MARK} @DIGEST@'"
+    yield "    log stdout format short daemon"
+    yield "    user haproxy"
+    yield "    group haproxy"
+    yield "    chroot /var/lib/haproxy"
+    yield f"    localpeer {cluster.me.name}"
+    yield f"    maxconn {maxconn}"
+    yield f"    stats socket {SOCKET} mode 600 level admin expose-fd listeners"
+    yield "    stats timeout 30s"
+    yield f"    server-state-file {SERVER_STATE}"
+    yield f"    hard-stop-after {HARD_STOP_S}s"
+    yield "    spread-checks 5"
+    yield from _extra(extra)
+
+
+def _defaults(extra: Mapping[str, Any]) -> Iterator[str]:
+    yield "\ndefaults"
+    yield "    log global"
+    yield "    option dontlognull"
+    yield "    load-server-state-from-file global"
+    yield "    timeout queue 5s"
+    yield "    timeout http-request 10s"
+    yield "    timeout http-keep-alive 10s"
+    yield "    timeout client-fin 10s"
+    yield "    timeout server-fin 10s"
+    yield from _extra(extra)
+
+
+def _extra(options: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in options.items():
+        for item in value if isinstance(value, list) else [value]:
+            line = f"{name}" if item is True or item == "" else f"{name} {item}"
+            if "\n" in line:
+                raise Failure(f"haproxy.extra: the value of {name.splitlines()[0]} holds a line end")
+            if item is not False:
+                yield f"    {line}"
+
+
+def _peers(cluster: Cluster, port: int) -> Iterator[str]:
+    yield "\npeers controllers"
+    for node in cluster.nodes:
+        yield f"    peer {node.name} {_end(node.ip, port)}"
+
+
+def _statistics(cluster: Cluster, port: int, password: str) -> Iterator[str]:
+    yield "\nuserlist statistics"
+    yield f"    user admin insecure-password {quote(password)}"
+    yield "\nfrontend statistics"
+    yield "    mode http"
+    for ip in _unique([cluster.me.ip, *(vip.ip for name, vip in cluster.virtual_ips.items() if name == "control")]):
+        yield f"    bind {_end(ip, port)}"
+    yield "    maxconn 50"
+    yield "    timeout client 10s"
+    yield "    http-request auth realm statistics unless { http_auth(statistics) }"
+    yield "    http-request use-service prometheus-exporter if { path /metrics }"
+    yield "    stats enable"
+    yield "    stats uri /"
+    yield "    stats hide-version"
+    yield "    stats refresh 10s"
+
+
+def _listen(listener: Listener, cluster: Cluster, default_maxconn: int) -> Iterator[str]:
+    balance = listener.balance
+    assert balance
+    yield f"\nlisten {listener.name}"
+    yield f"    mode {listener.protocol}"
+    dead_peer = "" if listener.protocol == "http" else f" tcp-ut {DEAD_PEER_MS}ms"
+    for vip in balance.vips:
+        yield f"    bind {_end(cluster.virtual_ips[vip].ip, listener.port)}{dead_peer}"
+    yield f"    maxconn {_maxconn(listener, default_maxconn)}"
+    yield f"    timeout connect {balance.connect_ms}ms"
+    yield f"    timeout client {balance.client_ms}ms"
+    yield f"    timeout server {balance.server_ms}ms"
+    yield from _http(cluster) if listener.protocol == "http" else _tcp()
+    yield from _spread(listener, balance)
+    yield from _check(balance.check, cluster, listener)
+    yield f"    source {cluster.me.ip}"
+    yield from _servers(listener, balance, cluster)
+
+
+def _http(cluster: Cluster) -> Iterator[str]:
+    yield "    option httplog"
+    for header in ("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "Forwarded"):
+        yield f"    http-request del-header {header}"
+    yield "    option forwardfor"
+    yield "    http-request set-header X-Forwarded-Proto http"
+    yield "    http-response del-header X-Served-By"
+    if control := cluster.virtual_ips.get("control"):
+        yield f"    http-response set-header X-Served-By %s if {{ src {control.network} }}"
+
+
+def _tcp() -> Iterator[str]:
+    yield "    option tcplog"
+    for side, keyword in (("cli", "clitcpka"), ("srv", "srvtcpka")):
+        yield f"    option {side}tcpka"
+        yield f"    {keyword}-idle 5s"
+        yield f"    {keyword}-intvl 2s"
+        yield f"    {keyword}-cnt 3"
+
+
+def _spread(listener: Listener, balance: Balance) -> Iterator[str]:
+    if balance.mode != "single":
+        yield f"    balance {balance.mode}"
+        yield from ["    hash-type consistent"] if balance.mode == "source" else []
+        yield "    retries 3"
+        yield "    option redispatch 1"
+        return
+    # A redispatched connection would make a second writer while the first still has its sessions.
+    yield "    no option redispatch"
+    yield "    retries 1"
+    yield "    stick-table type integer size 1 nopurge peers controllers"
+    yield "    stick on int(1)"
+    yield f"    tcp-request inspect-delay {WRITER_WAIT_MS}ms"
+    yield f"    tcp-request content accept if {{ int(1),in_table({listener.name}) }}"
+    yield "    tcp-request content accept if WAIT_END"
+
+
+def _check(check: Check, cluster: Cluster, listener: Listener) -> Iterator[str]:
+    control = cluster.virtual_ips.get("control")
+    host = _end(control.ip if control else cluster.me.ip, check.port or listener.port)
+    yield "    option httpchk"
+    yield f"    http-check send meth GET uri {quote(check.path)} ver HTTP/1.1 hdr Host {host} hdr Connection close"
+    yield "    http-check expect status 200"
+    yield f"    timeout check {check.timeout_ms}ms"
+
+
+def _servers(listener: Listener, balance: Balance, cluster: Cluster) -> Iterator[str]:
+    check = balance.check
+    options = [
+        f"check inter {check.interval_ms}ms fastinter {max(check.interval_ms // 4, 50)}ms",
+        f"downinter {check.interval_ms}ms rise {check.rise} fall {check.fall}",
+        "on-marked-down shutdown-sessions",
+    ]
+    if check.port:
+        options.insert(1, f"port {check.port}")
+    if listener.protocol == "tcp":
+        options.append(f"tcp-ut {DEAD_PEER_MS}ms")
+    yield f"    default-server {' '.join(options)}"
+    for node in cluster.nodes:
+        spare = " backup" if balance.mode == "single" and node.index else ""
+        yield f"    server {node.name} {_end(node.ip, listener.port)} id {node.id}{spare}"
+
+
+def _end(ip: str, port: int) -> str:
+    return f"[{ip}]:{port}" if ipaddress.ip_address(ip).version == 6 else f"{ip}:{port}"
+
+
+def _unique(items: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(items))
