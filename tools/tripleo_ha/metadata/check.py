@@ -1,0 +1,54 @@
+"""The checker: schema first, then the semantic rules on whatever passed it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tripleo_ha.metadata import rules, schema, validation
+from tripleo_ha.metadata.findings import Finding
+
+
+class Checker:
+    """Checks documents one after the other, remembering the verdict on each section.
+
+    The documents of one cluster differ in one small section only, so that a thousand nodes cost little more
+    than one.
+    """
+
+    def __init__(self) -> None:
+        self._verdicts: dict[tuple[str, str], tuple[Finding, ...]] = {}
+
+    def check(self, document: Any) -> list[Finding]:
+        """Check one document, which has no alias loops; see :func:`check_document`."""
+        found = validation.check_root(document)
+        if not isinstance(document, Mapping):
+            return found
+        broken = set()
+        for name in schema.sections():
+            if name in document:
+                verdict = self._section(name, document[name])
+                found += verdict
+                broken |= {name} if verdict else set()
+        valid = {name: document[name] for name in schema.sections() if name in document and name not in broken}
+        found += self._remembered("rules", valid, lambda: rules.check(valid, present=frozenset(document)))
+        return found
+
+    def _section(self, name: str, value: Any) -> tuple[Finding, ...]:
+        return self._remembered(name, value, lambda: validation.check_section(name, value))
+
+    def _remembered(self, name: str, value: Any, work: Callable[[], list[Finding]]) -> tuple[Finding, ...]:
+        # repr tells 1, 1.0 and True apart, where comparing would not.
+        key = (name, repr(value))
+        if key not in self._verdicts:
+            self._verdicts[key] = tuple(work())
+        return self._verdicts[key]
+
+
+def check_document(document: Mapping[str, Any]) -> list[Finding]:
+    """Check the metadata of one node, as it is handed to templates but for ``derived``.
+
+    Top-level keys of the agents beside ours are tolerated. Findings of severity ``error`` mean that the document
+    must not be used; a ``warning`` leaves it usable. No finding repeats a string value.
+
+    :param document: JSON-like, without loops; it is not changed.
+    """
+    return Checker().check(document)
