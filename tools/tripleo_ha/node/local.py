@@ -1,0 +1,60 @@
+"""The engines of this very node, reached with the rights that only its root has."""
+
+import base64
+import contextlib
+import json
+import urllib.request
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pymysql
+
+MYSQL_SOCKET = "/run/mysqld/mysqld.sock"
+MANAGEMENT_URL = "http://127.0.0.1:15672"
+
+
+@contextlib.contextmanager
+def mysql_root(timeout: int = 5) -> Iterator["pymysql.connections.Connection[Any]"]:
+    """Yield a connection to the local MariaDB as root, autocommitting, closed at the end.
+
+    :param timeout: seconds, for connecting and for each answer.
+    :raises pymysql.MySQLError: the server is not there or refuses.
+    """
+    connection = pymysql.connect(
+        unix_socket=MYSQL_SOCKET,
+        user="root",
+        autocommit=True,
+        connect_timeout=timeout,
+        read_timeout=timeout,
+        write_timeout=timeout,
+    )
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+class Management:
+    """RabbitMQ's management API on this node's loopback, as the administrator of the accepted metadata.
+
+    Every call raises OSError when the API does not answer or refuses.
+    """
+
+    def __init__(self, metadata: Mapping[str, Any], timeout: float = 5) -> None:
+        token = base64.b64encode(f"admin:{metadata['rabbit']['admin_password']}".encode()).decode()
+        self._headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
+        self._timeout = timeout
+
+    def get(self, path: str) -> Any:
+        """Return the decoded answer of ``path``."""
+        return self.call("GET", path)
+
+    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Send one request and return its decoded answer, None when it is empty."""
+        data = json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(  # noqa: S310 — the address is a constant of loopback
+            MANAGEMENT_URL + path, data, self._headers, method=method
+        )
+        with urllib.request.urlopen(request, timeout=self._timeout) as answer:  # noqa: S310
+            text = answer.read()
+        return json.loads(text) if text else None
