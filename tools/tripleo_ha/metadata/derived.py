@@ -27,7 +27,8 @@ def derive(metadata: Mapping[str, Any], cluster: Cluster, rows: Sequence[Row]) -
     :param rows: the service table, active rows or all of them.
     :return: ``node``, ``nodes``, ``cluster_size``, ``quorum_cluster_size``, ``galera_address``,
         ``memcached_servers`` (empty where memcached does not run), ``databases`` by schema name, ``brokers`` by
-        the service's metadata key and ``urls`` by listener and virtual IP. Holds passwords.
+        the service's metadata key, ``urls`` by listener and virtual IP, and ``extra`` by metadata key as a list of
+        ``{section, options: [{option, value}]}``. Holds passwords.
     """
     running = table.active(rows, metadata)
     addresses = [host(node.ip) for node in cluster.nodes]
@@ -42,6 +43,7 @@ def derive(metadata: Mapping[str, Any], cluster: Cluster, rows: Sequence[Row]) -
         "databases": _databases(metadata, cluster, running),
         "brokers": _brokers(metadata, cluster, running),
         "urls": _urls(cluster, running),
+        "extra": {key: _extra(section["extra"]) for key, section in metadata.items() if _has_extra(section)},
     }
 
 
@@ -88,3 +90,18 @@ def _urls(cluster: Cluster, rows: Iterable[Row]) -> dict[str, dict[str, str]]:
                     if vip in cluster.virtual_ips
                 }
     return urls
+
+
+def _has_extra(section: Any) -> bool:
+    return isinstance(section, Mapping) and isinstance(section.get("extra"), Mapping)
+
+
+def _extra(extra: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    # Sorted, because the order in which a source of metadata hands over keys means nothing and must restart nothing.
+    return [
+        {
+            "section": section,
+            "options": [{"option": option, "value": value} for option, value in sorted(extra[section].items())],
+        }
+        for section in sorted(extra)
+    ]

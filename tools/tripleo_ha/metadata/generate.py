@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tripleo_ha.errors import UsageError
+from tripleo_ha.metadata import schema
 from tripleo_ha.metadata.passwords import Passwords
 
 CORE = ("mysql", "rabbit", "haproxy", "pacemaker", "memcached", "keystone", "ceilometer")
@@ -114,6 +115,11 @@ def shared(description: Description, passwords: Passwords) -> Document:
     return merged(document, description.overrides)
 
 
+def services() -> tuple[str, ...]:
+    """Return every metadata key that switches a service on."""
+    return tuple(key for key in schema.sections() if key not in ("cluster", "node", "base"))
+
+
 def merged(document: Mapping[str, Any], over: Mapping[str, Any]) -> Document:
     """Return a copy of ``document`` with ``over`` merged in: mappings key by key, anything else replaced."""
     result = copy.deepcopy(dict(document))
@@ -168,6 +174,9 @@ def _check_controllers(description: Description) -> None:
 
 
 def _check_services(description: Description, passwords: Passwords) -> None:
+    for service in description.services:
+        if service not in services():
+            raise UsageError(f"no service {service!r}", f"there are: {', '.join(services())}")
     if "control" not in description.networks:
         raise UsageError("the description has no network named control")
     if missing := passwords.missing(description.services):

@@ -11,7 +11,7 @@ import fcntl
 import os
 import secrets
 import string
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import yaml
 
 from tripleo_ha.errors import Failure, UsageError
 from tripleo_ha.files import write_file
+from tripleo_ha.metadata import schema
 
 LETTERS = string.ascii_letters + string.digits
 PASSWORD_LENGTH = 32
@@ -52,19 +53,28 @@ def _key_repository() -> list[dict[str, Any]]:
     return [{"index": index, "key": fernet_key()} for index in (0, 1)]
 
 
-SECRETS: Mapping[str, Mapping[str, Callable[[], Any]]] = {
-    "rabbit": {"erlang_cookie": _cookie, "admin_password": _password, "monitor_password": _password},
-    "haproxy": {"stats_password": _password},
-    "pacemaker": {"corosync_authkey": _authkey},
-    "keystone": {
-        "admin_password": _password,
-        "database_password": _password,
-        "fernet_keys": _key_repository,
-        "credential_keys": _key_repository,
-    },
-    "ceilometer": {"service_password": _password, "messaging_password": _password},
-}
-"""What has to be invented for each metadata key, and how."""
+def wanted(service: str) -> dict[str, Callable[[], Any]]:
+    """Return how to invent each secret that a metadata key must have, as its schema declares them.
+
+    A required property is a secret when it, or the ``key`` of each of its items, has ``x-secret``.
+
+    :raises UsageError: there is no such metadata key.
+    """
+    declared = schema.read(service)
+    properties = declared.get("properties", {})
+    makers = {key: _maker(properties[key]) for key in declared.get("required", ())}
+    return {key: make for key, make in makers.items() if make}
+
+
+def _maker(declared: schema.Schema) -> Callable[[], Any] | None:
+    items = declared.get("items", {}).get("properties", {})
+    if items.get("key", {}).get("x-secret"):
+        return _key_repository
+    if not declared.get("x-secret"):
+        return None
+    if declared.get("contentEncoding") == "base64":
+        return _authkey
+    return _cookie if declared.get("format") == "erlang-cookie" else _password
 
 
 @dataclass(frozen=True)
@@ -84,7 +94,7 @@ class Passwords:
         """Return these and a strong random value for each secret that ``services`` need and that is missing."""
         values = copy.deepcopy(self.values)
         for service in services:
-            for key, make in SECRETS.get(service, {}).items():
+            for key, make in wanted(service).items():
                 section = values.setdefault(service, {})
                 if key not in section:
                     section[key] = make()
@@ -95,7 +105,7 @@ class Passwords:
         return [
             f"{service}.{key}"
             for service in services
-            for key in SECRETS.get(service, {})
+            for key in wanted(service)
             if key not in self.values.get(service, {})
         ]
 
