@@ -1,31 +1,34 @@
 """A test bed: a cluster of controllers as containers on this machine, and what can be done to it."""
 
+import contextlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tripleo_ha.run import Completed
+from tripleo_ha.devtest import cgroups, container, network, store
+from tripleo_ha.devtest.layout import BedNode, bed_name, bed_nodes, machine_id
+from tripleo_ha.errors import Failure, UsageError
+from tripleo_ha.files import write_file
+from tripleo_ha.run import Completed, run
+from tripleo_ha.waiting import wait_for
 
+__all__ = ["Bed", "BedNode"]
 
-@dataclass(frozen=True)
-class BedNode:
-    """One controller of the bed: its place, its addresses, and where its disks and logs are kept."""
-
-    name: str
-    index: int
-    ip: str
-    public_ip: str
-    directory: Path
+AGENT = "os-collect-config.service"
+RUNTIME = "run/tripleo-ha"
 
 
 class Bed:
     """An existing test bed. Every method that names a node raises UsageError when there is no such node."""
 
-    state: Path
-    netns: str
-    """The network namespace of the client: on both networks, at .1; ``/run/netns/<netns>``."""
-    nodes: tuple[BedNode, ...]
+    def __init__(self, state: Path, record: store.Record) -> None:
+        self.state = state.resolve()
+        self.record = record
+        self.netns = bed_name(state)
+        """The network namespace of the client: on both networks, at .1; ``/run/netns/<netns>``."""
+        self.nodes: tuple[BedNode, ...] = bed_nodes(state, record.nodes)
+        self.cgroup = cgroups.find(self.state) / self.netns
 
     @classmethod
     def open(cls, state: Path) -> "Bed":
@@ -33,26 +36,48 @@ class Bed:
 
         :raises UsageError: there is none.
         """
-        raise NotImplementedError
+        record = store.load(state)
+        if record is None:
+            raise UsageError(f"there is no test bed in {state}", "`tools/devtest` makes one")
+        return cls(state, record)
+
+    @property
+    def passwords_file(self) -> Path:
+        """Every secret of the cluster, as YAML."""
+        return self.state / "passwords.yaml"
 
     def node(self, name: str) -> BedNode:
         """Return the node of that name; a bare index ("0") is understood as well."""
-        raise NotImplementedError
+        for node in (*self.nodes, *bed_nodes(self.state, self.record.leaving)):
+            if name in (node.name, str(node.index)):
+                return node
+        raise UsageError(f"no node {name!r} in this bed; there are {', '.join(node.name for node in self.nodes)}")
 
     def metadata(self, node: str) -> dict[str, Any]:
-        """Return the metadata that was handed to one node last, secrets included."""
-        raise NotImplementedError
+        """Return the metadata that was handed to one node last, secrets included.
+
+        :raises Failure: it was handed none yet.
+        """
+        file = self.node(node).metadata_file
+        try:
+            document: dict[str, Any] = json.loads(file.read_text())
+        except (OSError, ValueError) as error:
+            raise Failure(f"{file}: {error}") from error
+        return document
 
     def running(self, node: str) -> bool:
         """Whether the node has a PID 1 at work."""
-        raise NotImplementedError
+        return container.leader(self._cgroup(node)) is not None
 
     def leader(self, node: str) -> int:
         """Return the pid, on this machine, of the node's PID 1; ``/proc/<pid>/ns/net`` is its network.
 
         :raises Failure: the node is not running.
         """
-        raise NotImplementedError
+        pid = container.leader(self._cgroup(node))
+        if pid is None:
+            raise Failure(f"{self.node(node).name} is not running", "`devtest power-on` boots it")
+        return pid
 
     def exec(
         self, node: str, argv: Sequence[str], *, timeout: float = 60, input: str | None = None, check: bool = True
@@ -62,7 +87,13 @@ class Bed:
         :raises CommandFailed: as ``run`` does.
         :raises Failure: the node is not running.
         """
-        raise NotImplementedError
+        return run(container.enter_argv(self.leader(node), argv), timeout=timeout, input=input, check=check)
+
+    def client_argv(self, argv: Sequence[str]) -> list[str]:
+        """Return the command that runs ``argv`` of this machine in the client's network namespace."""
+        if not network.exists(self.netns):
+            raise Failure("the networks of this bed are not there", "`tools/devtest` brings them back")
+        return ["nsenter", f"--net={network.NAMESPACES / self.netns}", "--", *argv]
 
     def client_run(
         self,
@@ -77,35 +108,127 @@ class Bed:
 
         In-process sockets there: run ``[sys.executable, "-m", "…"]`` through this.
         """
-        raise NotImplementedError
+        return run(self.client_argv(argv), timeout=timeout, input=input, env=env, check=check)
 
     def power_off(self, node: str) -> None:
         """Cut the node's power: its links go down, then everything in it is killed at once."""
-        raise NotImplementedError
+        target = self.node(node)
+        # SIGKILL alone would let the kernel close the sockets, and the peers would be told.
+        if network.exists(self.netns):
+            network.set_links(self.netns, target, "down")
+        cgroups.kill(self._cgroup(node))
 
     def power_on(self, node: str) -> None:
-        """Boot the node from the disk it had; returns once its PID 1 is at work."""
-        raise NotImplementedError
+        """Boot the node from the disk it had; returns once its PID 1 is at work. Nothing happens if it is already."""
+        if not self.running(node):
+            self.launch(node)
+            container.wait_booting(self.node(node), self._cgroup(node))
+
+    def launch(self, node: str) -> None:
+        """Start the node's boot without waiting for anything."""
+        target = self.node(node)
+        network.create(self.netns)
+        container.prepare(target, Path(self.record.image_root))
+        boot = container.boot_argv(target, f"{self.netns}-{target.index}", machine_id(self.state, target))
+        container.start(target, self._cgroup(node), self.netns, boot)
+
+    def wait_booting(self, node: str) -> None:
+        """Wait until a launched node's PID 1 is at work.
+
+        :raises Failure: it ended instead.
+        """
+        container.wait_booting(self.node(node), self._cgroup(node))
 
     def stop(self, node: str, timeout: float = 300) -> None:
-        """Shut the node down in order, and wait for its end."""
-        raise NotImplementedError
+        """Shut the node down in order, and wait for its end.
+
+        :raises TimedOut: it takes longer than ``timeout`` seconds; it is left at it.
+        """
+        container.shut_down(self.node(node), self._cgroup(node), timeout)
+
+    def isolated(self, node: str) -> bool:
+        """Whether the node's cables are pulled."""
+        return self.node(node).cables_out.exists()
 
     def isolate(self, node: str) -> None:
         """Pull both network cables of the node; it stays so over a reboot."""
-        raise NotImplementedError
+        target = self.node(node)
+        target.cables_out.touch()
+        network.set_links(self.netns, target, "down")
 
     def rejoin(self, node: str) -> None:
         """Plug both network cables in again."""
-        raise NotImplementedError
+        target = self.node(node)
+        target.cables_out.unlink(missing_ok=True)
+        network.set_links(self.netns, target, "up")
 
-    def push(self, node: str, metadata: Mapping[str, Any]) -> None:
-        """Hand a node new metadata and have its agent collect it now."""
-        raise NotImplementedError
+    def push(self, node: str, metadata: Mapping[str, Any]) -> bool:
+        """Hand a node new metadata and have its agent collect it now; return whether it was new.
+
+        os-collect-config ignores SIGHUP from its first run on, so it is restarted; that cuts a run in progress short.
+        """
+        if not self.write_metadata(node, metadata):
+            return False
+        if self.running(node):
+            name = self.node(node).name
+            wait_for(f"the agent on {name} to be restarted", lambda: self._restart_agent(node), timeout=60, interval=1)
+        return True
+
+    def write_metadata(self, node: str, metadata: Mapping[str, Any]) -> bool:
+        """Put metadata where the node's agent looks, and return whether it was new."""
+        return write_file(self.node(node).metadata_file, json.dumps(metadata, indent=1) + "\n")
+
+    def converged(self, node: str) -> tuple[bool, str]:
+        """Return whether a node has converged on the metadata it was handed last, and if not, why as far as it tells."""
+        if not self.running(node):
+            return False, "not running"
+        accepted, report = self.read(node, "metadata.json"), self.read(node, "converged.json")
+        if accepted is None:
+            return False, "no metadata accepted yet"
+        accepted.pop("derived", None)
+        if accepted != self.metadata(node):
+            return False, "the metadata it was handed is not accepted yet"
+        if report is None or self._age(node, "converged.json") < self._age(node, "metadata.json"):
+            return False, "its first run with this metadata is not through"
+        return bool(report.get("ok")), str(report.get("reason", ""))
 
     def wait_converged(self, nodes: Sequence[str] | None = None, *, timeout: float = 600) -> None:
         """Wait until each node (default: all) has converged on the metadata it was handed last.
 
         :raises TimedOut: naming each node that has not, and why as far as it tells.
         """
-        raise NotImplementedError
+        waiting = {node.name for node in self.nodes} if nodes is None else {self.node(name).name for name in nodes}
+        reasons: dict[str, str] = {}
+
+        def probe() -> bool:
+            for name in sorted(waiting):
+                done, reasons[name] = self.converged(name)
+                if done:
+                    waiting.discard(name)
+            return not waiting
+
+        names = ", ".join(sorted(waiting))
+        wait_for(
+            f"{names} to converge", probe, timeout=timeout,
+            why=lambda: "; ".join(f"{name}: {reasons[name]}" for name in sorted(waiting)),
+        )  # fmt: skip
+
+    def read(self, node: str, name: str) -> Any:
+        """Return the content of a JSON file in the node's runtime directory, or None while it is not (all) there."""
+        with contextlib.suppress(OSError, ValueError, Failure):
+            return json.loads(self._runtime(node, name).read_text())
+        return None
+
+    def _age(self, node: str, name: str) -> float:
+        with contextlib.suppress(OSError, Failure):
+            return self._runtime(node, name).stat().st_mtime
+        return 0.0
+
+    def _runtime(self, node: str, name: str) -> Path:
+        return Path(f"/proc/{self.leader(node)}/root") / RUNTIME / name
+
+    def _restart_agent(self, node: str) -> bool:
+        return self.exec(node, ["systemctl", "restart", "--no-block", AGENT], check=False).returncode == 0
+
+    def _cgroup(self, node: str) -> Path:
+        return self.cgroup / self.node(node).name

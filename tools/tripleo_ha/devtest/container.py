@@ -1,0 +1,172 @@
+"""One node as a container: boot it, cut its power, shut it down, run a command inside.
+
+Everything a node has on this machine hangs on the processes in its cgroup: its overlay, its network namespace and
+its cables are made in the private mount namespace of a small keeper process, and are gone when the last of these
+processes is. A call that is killed half-way therefore leaves nothing behind that ``down`` would have to know of.
+"""
+
+import contextlib
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+from tripleo_ha.devtest import cgroups, network
+from tripleo_ha.devtest.layout import BedNode
+from tripleo_ha.errors import Failure
+from tripleo_ha.run import Completed, run
+from tripleo_ha.waiting import wait_for
+
+BOOT_TIMEOUT = 60.0
+SIGRTMIN_POWEROFF = signal.SIGRTMIN + 4
+INSIDE_ENVIRONMENT = (
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME=/root",
+    "LANG=C.UTF-8",
+    "container=systemd-nspawn",
+)
+
+# nspawn leaves a reboot to its caller with exit status 133. Each boot gets a new network namespace, since addresses,
+# rules and sysctls do not survive one either, and a new cgroup. The older systemd's nspawn and the image's systemd
+# refuse a mixed hierarchy, so where version 2 is not at its place it is mounted there, for these processes only.
+KEEPER = """
+set -eu
+cd "$NODE_DIR"
+mkdir "$NODE_CGROUP/keeper"
+echo $$ >"$NODE_CGROUP/keeper/cgroup.procs"
+mkdir -p /run/netns /run/systemd/nspawn
+mount -t tmpfs tmpfs /run/netns
+mount -t tmpfs tmpfs /run/systemd/nspawn
+mount -t overlay overlay -o lowerdir=image,upperdir=upper,workdir=work root
+mkdir /run/netns/.cgroup
+mount --bind "$NODE_CGROUP" /run/netns/.cgroup
+if [ "$(stat -f -c %T /sys/fs/cgroup)" != cgroup2fs ]; then
+    umount -l /sys/fs/cgroup
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+fi
+boot=0
+while :; do
+    boot=$((boot + 1))
+    for link in $LINKS; do
+        ip link del "$link" 2>/dev/null || :
+    done
+    ip netns add node
+    ip -batch cables
+    ip -n node -batch addresses
+    if [ ! -e isolated ]; then
+        for link in $LINKS; do
+            ip link set "$link" up
+        done
+    fi
+    mkdir "/run/netns/.cgroup/boot$boot"
+    status=0
+    sh -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "/run/netns/.cgroup/boot$boot" "$@" || status=$?
+    ip netns delete node
+    find "/run/netns/.cgroup/boot$boot" -depth -type d -exec rmdir {} +
+    [ "$status" = 133 ] || exit "$status"
+done
+"""
+
+
+def boot_argv(node: BedNode, machine: str, machine_id: str) -> list[str]:
+    """Return the command that boots the node's root as a container, in the keeper's namespaces."""
+    binds = {node.directory / "state": "/mnt/state", node.metadata_file.parent: "/var/lib/os-collect-config/local-data"}
+    argv = [
+        "systemd-nspawn", "--quiet", "--settings=no", "--register=no", "--keep-unit", "--boot",
+        f"--directory={node.directory / 'root'}", f"--machine={machine}", f"--hostname={node.name}",
+        f"--uuid={machine_id}", "--network-namespace-path=/run/netns/node", "--capability=all",
+        "--console=read-only", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
+    ]  # fmt: skip
+    argv += [f"--bind={_bind_path(source)}:{target}" for source, target in binds.items()]
+    if Path("/dev/net/tun").exists():
+        argv.append("--bind=/dev/net/tun")
+    return [*argv, f"systemd.hostname={node.name}"]
+
+
+def prepare(node: BedNode, image_root: Path) -> None:
+    """Make the node's directories, or complete them; what is on its disks stays."""
+    for name in ("upper", "work", "root", "state"):
+        (node.directory / name).mkdir(parents=True, exist_ok=True)
+    node.metadata_file.parent.mkdir(mode=0o700, exist_ok=True)
+    image = node.directory / "image"
+    image.unlink(missing_ok=True)
+    image.symlink_to(image_root.resolve())
+    (node.directory / "cables").write_text("\n".join(network.cable_lines(node, "node")) + "\n")
+    (node.directory / "addresses").write_text("\n".join(network.node_lines(node)) + "\n")
+
+
+def start(node: BedNode, cgroup: Path, netns: str, boot: Sequence[str]) -> None:
+    """Start the node's keeper, which boots it; does not wait for the boot.
+
+    :param boot: what ``boot_argv`` returns.
+    """
+    cgroups.kill(cgroup)
+    cgroup.mkdir(parents=True)
+    launcher = 'echo $$ >"$NODE_CGROUP/cgroup.procs"; exec "$@" </dev/null'
+    keeper = ["unshare", "--mount", "--propagation", "private", "sh", "-c", KEEPER, f"{boot[0]}-keeper", *boot]
+    run(
+        ["sh", "-c", launcher, "sh", "setsid", "--fork", "nsenter", f"--net={network.NAMESPACES / netns}", *keeper],
+        env={
+            "NODE_DIR": str(node.directory),
+            "NODE_CGROUP": str(cgroup),
+            "LINKS": " ".join(node.links),
+            "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1",
+            "TERM": "dumb",
+        },
+        timeout=10,
+        log=node.console,
+    )
+
+
+def wait_booting(node: BedNode, cgroup: Path) -> int:
+    """Wait until the node's PID 1 is at work and return its pid on this machine.
+
+    :raises Failure: the container ended before it came so far; the message holds the end of its console.
+    """
+
+    def probe() -> int | None:
+        if not cgroups.populated(cgroup):
+            tail = "\n".join("    " + line for line in node.console.read_text(errors="replace").splitlines()[-8:])
+            raise Failure(f"{node.name} did not boot:\n{tail}", f"see {node.console}")
+        return leader(cgroup)
+
+    return wait_for(f"{node.name} to boot", probe, timeout=BOOT_TIMEOUT, interval=0.05)
+
+
+def leader(cgroup: Path) -> int | None:
+    """Return the pid on this machine of the node's PID 1, or None when there is none at work."""
+    for pid in cgroups.pids(cgroup):
+        with contextlib.suppress(OSError, StopIteration, ValueError):
+            status = Path(f"/proc/{pid}/status").read_text().splitlines()
+            inside = next(line for line in status if line.startswith("NSpid:")).split()[1:]
+            # nspawn's own child is number 1 inside for a moment before it becomes the node's init.
+            if len(inside) > 1 and inside[1] == "1" and Path(f"/proc/{pid}/comm").read_text() in ("systemd\n", "init\n"):
+                return pid
+    return None
+
+
+def enter_argv(pid: int, argv: Sequence[str]) -> list[str]:
+    """Return the command that runs ``argv`` inside the node whose PID 1 is ``pid`` here."""
+    return ["nsenter", f"--target={pid}", "--all", "--", "/usr/bin/env", "-i", *INSIDE_ENVIRONMENT, *argv]
+
+
+def execute(pid: int, argv: Sequence[str], *, timeout: float, input: str | None, check: bool) -> Completed:
+    """Run a command inside the node whose PID 1 is ``pid`` here; arguments as of ``run``."""
+    return run(enter_argv(pid, argv), timeout=timeout, input=input, check=check)
+
+
+def shut_down(node: BedNode, cgroup: Path, timeout: float) -> None:
+    """Ask the node's PID 1 to power off, and wait for the end.
+
+    :raises TimedOut: it is still at it; cutting its power is the caller's decision.
+    """
+    pid = leader(cgroup)
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, SIGRTMIN_POWEROFF)
+    wait_for(f"{node.name} to shut down", lambda: not cgroups.populated(cgroup), timeout=timeout, interval=0.1)
+    cgroups.kill(cgroup)
+
+
+def _bind_path(path: Path) -> str:
+    return str(path).replace("\\", "\\\\").replace(":", "\\:")
