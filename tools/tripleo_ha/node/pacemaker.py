@@ -1,0 +1,114 @@
+"""Membership and the virtual IPs: start Corosync and Pacemaker, and have the cluster hold what is wanted."""
+
+from collections.abc import Sequence
+from xml.etree import ElementTree
+
+from tripleo_ha.node import cib, corosync, units
+from tripleo_ha.node.context import LOG, Context
+from tripleo_ha.run import run
+from tripleo_ha.table import Row
+from tripleo_ha.topology import pacemaker as topology
+from tripleo_ha.waiting import wait_for
+
+Element = ElementTree.Element
+
+COROSYNC = "corosync.service"
+STARTED_TIMEOUT = 180.0
+"""Seconds for a majority to come up and agree; the others may boot later than this node."""
+APPLIED_TIMEOUT = 180.0
+
+
+def converge(context: Context, row: Row) -> None:
+    """Have the cluster run with its wanted configuration and its virtual IPs on one controller.
+
+    :raises TimedOut: no majority, the first node did not apply the configuration, or a virtual IP did not come up.
+    """
+    corosync.write_key(context)
+    if cib.plant(topology.seed(topology.wanted(context.cluster, context.metadata))):
+        context.changed(f"{row.service}: first configuration planted")
+    for unit in row.units:
+        if unit.name == COROSYNC:
+            corosync.ensure(context, row, unit)
+        elif not units.is_active(unit.name):
+            units.start(unit.name)
+            context.changed(f"{row.service}: {unit.name} started")
+    configure(context, row, ())
+    if context.cluster.i_am_first:
+        forget_departed(context, row)
+    wait_until_started(context, [topology.vip_resource(name) for name in context.cluster.virtual_ips])
+
+
+def configure(context: Context, row: Row, adds: Sequence[Row]) -> None:
+    """Have the live configuration hold what is wanted; the first node applies it, the others wait until it is there.
+
+    :param adds: singletons that may run from now on. One that is configured already and still in the table stays.
+    :raises TimedOut: it was not applied.
+    """
+
+    def missing(live: Element | None) -> list[str]:
+        if live is None:
+            return ["Pacemaker has no configuration yet"]
+        return topology.differences(live, _wanted(context, live, adds))
+
+    if not missing(cib.on_disk()):
+        return
+    if not context.cluster.i_am_first:
+        wait_for(
+            f"{context.cluster.nodes[0].name} to configure {row.service} in Pacemaker",
+            lambda: not missing(cib.on_disk()),
+            timeout=APPLIED_TIMEOUT,
+            why=lambda: "; ".join(missing(cib.on_disk())),
+        )
+        return
+    applied: list[str] = []
+
+    def wish(live: Element) -> Element | None:
+        applied[:] = missing(live)
+        return topology.merged(live, _wanted(context, live, adds)) if applied else None
+
+    cib.change(wish)
+    for line in applied:
+        context.changed(f"{row.service}: Pacemaker's configuration: {line}")
+
+
+def forget_departed(context: Context, row: Row) -> None:
+    """Purge the nodes that left the metadata from Pacemaker's memory."""
+    known = cib.on_disk()
+    for name in topology.departed(known, context.cluster) if known is not None else ():
+        told = run(["crm_node", "--force", "--remove", name], timeout=cib.TIMEOUT, check=False)
+        if told.returncode:
+            LOG.warning("Pacemaker does not forget %s yet: %s", name, told.stderr.strip())
+        else:
+            context.changed(f"{row.service}: forgot {name}")
+
+
+def wait_until_started(context: Context, resources: Sequence[str]) -> None:
+    """Wait until each resource is started on exactly one node.
+
+    :raises TimedOut: naming those that are not.
+    """
+    idle: list[str] = list(resources)
+
+    def all_started() -> bool:
+        status = cib.status()
+        if status is not None:
+            idle[:] = [name for name in resources if len(topology.started_on(status, name)) != 1]
+        return status is not None and not idle
+
+    wait_for(
+        "Pacemaker's resources to run",
+        all_started,
+        timeout=STARTED_TIMEOUT,
+        interval=0.3,
+        why=lambda: f"not on exactly one node: {', '.join(idle)}",
+    )
+
+
+def _wanted(context: Context, live: Element, adds: Sequence[Row]) -> Element:
+    configured = topology.resources_in(live)
+    may_run = [
+        row
+        for row in topology.singletons(context.rows)
+        if row in adds or configured & {topology.resource_of(row, unit.name) for unit in row.units}
+    ]
+    return topology.wanted(context.cluster, context.metadata, may_run)

@@ -1,0 +1,260 @@
+"""What Pacemaker shall run: rows, cluster and metadata in, the wanted part of the CIB out.
+
+Invariant: the same input gives the same XML on every node, so that any node may seed a new cluster with it, and a
+configuration that already holds it is left alone. Ours are all resources, all constraints but an operator's temporary
+ones, and one set of cluster properties; what else is in the live configuration is kept.
+"""
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from xml.etree import ElementTree
+
+from tripleo_ha.cluster import Cluster, VirtualIP
+from tripleo_ha.table import Row
+
+Element = ElementTree.Element
+
+SCHEMA = "pacemaker-4.0"
+OWNED = "tripleo-ha"
+"""The id of our set of properties; Pacemaker and operators write into ``cib-bootstrap-options``."""
+ENTRY = "haproxy-answers"
+FENCING_NEEDS = 2
+"""A node cannot fence itself, so fencing takes this many."""
+OPERATORS_OWN = "cli-"
+"""How the ids of constraints begin that ``crm_resource --move`` and ``--ban`` make."""
+
+
+def singletons(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Return the rows that Pacemaker runs."""
+    return tuple(row for row in rows if row.manager == "pacemaker")
+
+
+def vip_resource(name: str) -> str:
+    """Return the resource that holds the virtual IP ``name``."""
+    return f"vip-{name}"
+
+
+def wanted(cluster: Cluster, metadata: Mapping[str, Any], runs: Sequence[Row] = ()) -> Element:
+    """Return the ``configuration`` element with what is ours in it.
+
+    :param metadata: accepted metadata; ``pacemaker`` may hold ``fencing``.
+    :param runs: the rows of those singletons that may run by now.
+    """
+    configuration = Element("configuration")
+    crm_config = _add(configuration, "crm_config")
+    _nvset(crm_config, "cluster_property_set", OWNED, _properties(cluster, metadata))
+    _add(configuration, "nodes")
+    resources = _add(configuration, "resources")
+    constraints = _add(configuration, "constraints")
+    entry = "haproxy" in metadata
+    if entry:
+        _entry(resources)
+    _virtual_ips(resources, constraints, cluster, entry)
+    for row in sorted(runs, key=lambda row: row.service):
+        _singleton(resources, row)
+    _fencing(resources, constraints, cluster, metadata)
+    defaults = _add(configuration, "rsc_defaults")
+    _nvset(defaults, "meta_attributes", f"{OWNED}-defaults", {"resource-stickiness": "100"})
+    return configuration
+
+
+def seed(configuration: Element) -> str:
+    """Return a whole CIB for a node that has none: older than any that a cluster has ever used."""
+    cib = Element("cib", {"validate-with": SCHEMA, "admin_epoch": "0", "epoch": "1", "num_updates": "0"})
+    cib.append(configuration)
+    _add(cib, "status")
+    return ElementTree.tostring(cib, encoding="unicode") + "\n"
+
+
+def merged(live: Element, configuration: Element) -> Element:
+    """Return a copy of the live ``cib`` in which what is ours is as in ``configuration``."""
+    cib = copy.deepcopy(live)
+    mine = cib.find("configuration")
+    assert mine is not None
+    for section in configuration:
+        if section.tag == "nodes":
+            continue
+        old = mine.find(section.tag)
+        if old is None:
+            old = _add(mine, section.tag)
+        if [_canonical(child) for child in old if _is_ours(child)] == [_canonical(child) for child in section]:
+            continue
+        kept = [child for child in old if not _is_ours(child)]
+        old[:] = [*copy.deepcopy(list(section)), *kept]
+    return cib
+
+
+def differences(live: Element, configuration: Element) -> list[str]:
+    """Return one line for each element of ours that is missing, other or too many in the live ``cib``; or nothing."""
+    before = _owned(live.find("configuration"))
+    after = _owned(configuration)
+    lines = [f"add {key}" for key in after if key not in before]
+    lines += [f"change {key}" for key in after if key in before and before[key] != after[key]]
+    lines += [f"remove {key}" for key in before if key not in after]
+    return lines
+
+
+def resources_in(cib: Element) -> frozenset[str]:
+    """Return the ids of the resources that a CIB configures."""
+    return frozenset(child.get("id", "") for child in cib.iterfind("configuration/resources/*"))
+
+
+def departed(cib: Element, cluster: Cluster) -> tuple[str, ...]:
+    """Return the nodes that the CIB still knows and the metadata does not name any more."""
+    members = {node.name for node in cluster.nodes}
+    known = (node.get("uname", "") for node in cib.iterfind("configuration/nodes/node"))
+    return tuple(sorted(name for name in known if name and name not in members))
+
+
+def started_on(status: Element, resource: str) -> tuple[str, ...]:
+    """Return the nodes on which ``crm_mon --output-as=xml`` says that a resource is started and did not fail."""
+    return tuple(
+        node.get("name", "")
+        for found in status.iterfind("resources//resource")
+        if found.get("id") == resource and found.get("role") == "Started" and found.get("failed") != "true"
+        for node in found.iterfind("node")
+    )
+
+
+def _properties(cluster: Cluster, metadata: Mapping[str, Any]) -> dict[str, str]:
+    fencing = bool(metadata["pacemaker"].get("fencing")) and len(cluster.nodes) >= FENCING_NEEDS
+    return {
+        "cluster-name": cluster.name,
+        "dc-deadtime": "2s",
+        "no-quorum-policy": "stop" if len(cluster.nodes) > 1 else "ignore",
+        "stonith-enabled": "true" if fencing else "false",
+        "pe-error-series-max": "20",
+        "pe-warn-series-max": "20",
+        "pe-input-series-max": "100",
+    }
+
+
+def _entry(resources: Element) -> None:
+    clone = _add(resources, "clone", id=f"{ENTRY}-clone")
+    # The first failure takes the virtual IPs away at once, and soon the node may have them again.
+    attributes = {"migration-threshold": "1", "failure-timeout": "15s"}
+    primitive = _primitive(clone, ENTRY, ("ocf", "haproxy", "tripleo-ha"), {}, attributes)
+    _operations(primitive, start=("0s", "20s"), stop=("0s", "20s"), monitor=("2s", "20s"))
+
+
+def _virtual_ips(resources: Element, constraints: Element, cluster: Cluster, entry: bool) -> None:
+    names = sorted(cluster.virtual_ips, key=lambda name: (name != "control", name))
+    for name in names:
+        _virtual_ip(resources, cluster.virtual_ips[name])
+        if entry:
+            _together(constraints, vip_resource(name), f"{ENTRY}-clone")
+        if name != names[0]:
+            # One entry node: half as many power cuts that a client notices, and one place to look.
+            _together(constraints, vip_resource(name), vip_resource(names[0]))
+
+
+def _virtual_ip(resources: Element, vip: VirtualIP) -> None:
+    parameters = {"ip": vip.ip, "cidr_netmask": str(vip.prefix), "nic": vip.interface}
+    if ":" in vip.ip:
+        # Duplicate address detection would keep the address tentative for a second or more.
+        parameters["nodad"] = "true"
+    attributes = {"migration-threshold": "3", "failure-timeout": "60s"}
+    primitive = _primitive(resources, vip_resource(vip.name), ("ocf", "IPaddr2", "heartbeat"), parameters, attributes)
+    _operations(primitive, start=("0s", "20s"), stop=("0s", "20s"), monitor=("5s", "20s"))
+
+
+def _singleton(resources: Element, row: Row) -> None:
+    attributes = {"migration-threshold": "3", "failure-timeout": "60s"}
+    for unit in row.units:
+        name = unit.name.removesuffix(".service")
+        primitive = _primitive(resources, resource_of(row, unit.name), ("systemd", name, ""), {}, attributes)
+        _operations(primitive, start=("0s", "100s"), stop=("0s", "100s"), monitor=("5s", "60s"))
+
+
+def resource_of(row: Row, unit: str) -> str:
+    """Return the resource that runs one unit of a singleton's row."""
+    return row.service if len(row.units) == 1 else f"{row.service}-{unit.removesuffix('.service')}"
+
+
+def _fencing(resources: Element, constraints: Element, cluster: Cluster, metadata: Mapping[str, Any]) -> None:
+    devices = (metadata["pacemaker"].get("fencing") or {}).get("devices", {})
+    if len(cluster.nodes) < FENCING_NEEDS:
+        return
+    members = {node.name for node in cluster.nodes}
+    for name in sorted(members & set(devices)):
+        device = devices[name]
+        options = {key: _text(value) for key, value in device.get("options", {}).items()}
+        parameters = {"pcmk_host_check": "static-list", "pcmk_host_list": name, **options}
+        primitive = _primitive(resources, f"fence-{name}", ("stonith", device["agent"], ""), parameters, {})
+        _operations(primitive, start=("0s", "60s"), stop=("0s", "20s"), monitor=("60s", "60s"))
+        _add(
+            constraints,
+            "rsc_location",
+            id=f"fence-{name}-not-on-itself",
+            rsc=f"fence-{name}",
+            node=name,
+            score="-INFINITY",
+        )
+
+
+def _primitive(
+    parent: Element, name: str, agent: tuple[str, str, str], parameters: Mapping[str, str], meta: Mapping[str, str]
+) -> Element:
+    standard, kind, provider = agent
+    attributes = {"id": name, "class": standard, "type": kind}
+    if provider:
+        attributes["provider"] = provider
+    primitive = ElementTree.SubElement(parent, "primitive", attributes)
+    if meta:
+        _nvset(primitive, "meta_attributes", f"{name}-meta", meta)
+    if parameters:
+        _nvset(primitive, "instance_attributes", f"{name}-parameters", parameters)
+    return primitive
+
+
+def _operations(primitive: Element, **operations: tuple[str, str]) -> None:
+    parent = _add(primitive, "operations")
+    for name, (interval, timeout) in operations.items():
+        _add(parent, "op", id=f"{primitive.get('id')}-{name}", name=name, interval=interval, timeout=timeout)
+
+
+def _together(constraints: Element, resource: str, other: str) -> None:
+    name = f"{resource}-with-{other}"
+    ElementTree.SubElement(
+        constraints, "rsc_colocation", {"id": name, "rsc": resource, "with-rsc": other, "score": "INFINITY"}
+    )
+
+
+def _nvset(parent: Element, tag: str, name: str, values: Mapping[str, str]) -> None:
+    nvset = _add(parent, tag, id=name)
+    for key in sorted(values):
+        _add(nvset, "nvpair", id=f"{name}-{key}", name=key, value=values[key])
+
+
+def _add(parent: Element, tag: str, **attributes: str) -> Element:
+    return ElementTree.SubElement(parent, tag, attributes)
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _is_ours(element: Element) -> bool:
+    name = element.get("id", "")
+    if element.tag == "cluster_property_set":
+        return name == OWNED
+    if element.tag == "meta_attributes":
+        return name == f"{OWNED}-defaults"
+    return not name.startswith(OPERATORS_OWN)
+
+
+def _owned(configuration: Element | None) -> dict[str, object]:
+    sections = ("crm_config", "rsc_defaults", "resources", "constraints")
+    found = [] if configuration is None else [configuration.find(section) for section in sections]
+    return {
+        f"{child.tag} {child.get('id')}": _canonical(child)
+        for section in found
+        if section is not None
+        for child in section
+        if _is_ours(child)
+    }
+
+
+def _canonical(element: Element) -> tuple[str, tuple[tuple[str, str], ...], tuple[object, ...]]:
+    return element.tag, tuple(sorted(element.items())), tuple(_canonical(child) for child in element)
