@@ -1,10 +1,11 @@
 """The checker: schema first, then the semantic rules on whatever passed it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from tripleo_ha.metadata import rules, schema, validation
+from tripleo_ha.metadata import rules, schema, service_rules, validation
 from tripleo_ha.metadata.findings import Finding
+from tripleo_ha.metadata.rule import Document
 
 
 class Checker:
@@ -29,7 +30,7 @@ class Checker:
                 found += verdict
                 broken |= {name} if verdict else set()
         valid = {name: document[name] for name in schema.sections() if name in document and name not in broken}
-        found += self._remembered("rules", valid, lambda: rules.check(valid, present=frozenset(document)))
+        found += self._remembered("rules", valid, lambda: list(judge(valid, frozenset(document))))
         return found
 
     def _section(self, name: str, value: Any) -> tuple[Finding, ...]:
@@ -41,6 +42,27 @@ class Checker:
         if key not in self._verdicts:
             self._verdicts[key] = tuple(work())
         return self._verdicts[key]
+
+
+def judge(valid: Document, present: frozenset[str]) -> Iterator[Finding]:
+    """Run every semantic rule.
+
+    :param valid: only the sections that passed their schema.
+    :param present: every top-level key of the original document, valid or not.
+    """
+    for rule in (*rules.RULES, *service_rules.RULES):
+        yield from rule(valid)
+    for name in valid:
+        for needed in schema.read(name).get("x-needs", ()):
+            if needed not in present:
+                yield Finding(
+                    "THA219",
+                    (name,),
+                    f"{name} cannot work without {needed}, which is not run",
+                    f"the key {needed} beside it",
+                    f"add {needed}, or remove {name}",
+                    on_key=True,
+                )
 
 
 def check_document(document: Mapping[str, Any]) -> list[Finding]:

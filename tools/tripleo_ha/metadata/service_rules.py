@@ -1,0 +1,130 @@
+"""What JSON Schema cannot say about single services and what they need of each other; see ``rule``."""
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tripleo_ha.metadata import schema, suggestions
+from tripleo_ha.metadata.findings import Finding, Path
+from tripleo_ha.metadata.rule import Document, Rule, duplicates, needs, value_of
+
+CONSENSUS_FACTOR = 1.2
+"""corosync.conf(5): consensus must be at least this many times token."""
+_PORT = re.compile(r"[0-9]{1,5}\Z")
+AUTHKEY_BYTES = range(128, 4097)
+"""corosync.conf(5), crypto: the size of a key in bytes."""
+
+
+@needs("pacemaker")
+def consensus(document: Document) -> Iterator[Finding]:
+    """Corosync refuses a consensus time that is too short for its token time."""
+    token = value_of(document, "pacemaker", "token_ms")
+    least = int(token * CONSENSUS_FACTOR)
+    if value_of(document, "pacemaker", "consensus_ms") < least:
+        key = "consensus_ms" if "consensus_ms" in document["pacemaker"] else "token_ms"
+        message = f"consensus_ms is less than {CONSENSUS_FACTOR} times token_ms"
+        yield Finding("THA215", ("pacemaker", key), message, f"consensus_ms of at least {least} ms")
+
+
+@needs("pacemaker")
+def authkey_size(document: Document) -> Iterator[Finding]:
+    """Corosync's key has a size that it accepts."""
+    size = len(base64.b64decode(document["pacemaker"]["corosync_authkey"]))
+    if size not in AUTHKEY_BYTES:
+        path = ("pacemaker", "corosync_authkey")
+        yield Finding("THA217", path, f"a key of {size} bytes", "128 to 4096 bytes", "corosync-keygen makes one")
+
+
+@needs("cluster", "pacemaker")
+def fencing(document: Document) -> Iterator[Finding]:
+    """A singleton needs fencing, and fencing needs a device for every node and for no other."""
+    names = [node["name"] for node in document["cluster"]["nodes"]]
+    singletons = [name for name in document if schema.read(name).get("x-singleton")]
+    configured = document["pacemaker"].get("fencing")
+    if configured is None:
+        if singletons and len(names) > 1:
+            yield Finding(
+                "THA212",
+                ("pacemaker",),
+                f"no fencing, though {', '.join(singletons)} may run only once",
+                "pacemaker.fencing with a device for every node",
+                "without it a node that is cut off may go on running what another has taken over",
+                severity="warning",
+                on_key=True,
+            )
+        return
+    yield from _devices(configured["devices"], names)
+
+
+def _devices(devices: Mapping[str, Any], names: list[str]) -> Iterator[Finding]:
+    path: Path = ("pacemaker", "fencing", "devices")
+    known = set(names)
+    for name in devices:
+        if name not in known:
+            near = suggestions.nearest(name, known)
+            hint = f"did you mean {near}?" if near else "remove it"
+            yield Finding("THA213", (*path, name), "no node of this name", "a name of cluster.nodes", hint, on_key=True)
+    for name in names:
+        if name not in devices:
+            message = f"no device for {name}, which therefore cannot be fenced"
+            yield Finding("THA213", path, message, "a device for every node", on_key=True)
+
+
+@needs("keystone")
+def key_repositories(document: Document) -> Iterator[Finding]:
+    """Each key of a repository has an index and a value of its own, and a staged key is there."""
+    for name in ("fernet_keys", "credential_keys"):
+        keys = document["keystone"][name]
+        path: Path = ("keystone", name)
+        for part in ("index", "key"):
+            for index, first in duplicates([key[part] for key in keys]):
+                message = f"the same {part} as keystone.{name}[{first}]"
+                yield Finding("THA216", (*path, index, part), message, "an index and a key of its own")
+        if all(key["index"] != 0 for key in keys):
+            message = "no key with index 0, so none is staged and the next rotation loses tokens"
+            yield Finding("THA222", path, message, "a key with index 0", severity="warning", on_key=True)
+
+
+@needs()
+def ports(document: Document) -> Iterator[Finding]:
+    """No setting in an ``extra`` map takes a port that another service of the image listens on."""
+    asked = list(_extra_ports(document))
+    if not asked:
+        return
+    # Reading the table costs more than all other rules together, and such settings are rare.
+    listeners = _listeners()
+    taken: dict[int, str] = {}
+    for path, port in asked:
+        section = str(path[0])
+        other = next((name for name in sorted(listeners.get(port, ())) if name != section and name in document), None)
+        other = other or taken.get(port)
+        if other:
+            yield Finding("THA214", path, f"port {port} is {other}'s", "a port that nothing else listens on")
+        taken.setdefault(port, section)
+
+
+def _extra_ports(document: Document) -> Iterator[tuple[Path, int]]:
+    for name, section in document.items():
+        for group, options in section.get("extra", {}).items():
+            for option, value in options.items():
+                if _names_a_port(option) and _PORT.match(str(value)):
+                    yield (name, "extra", group, option), int(value)
+
+
+def _names_a_port(option: str) -> bool:
+    return option in ("port", "tcp-port", "listeners.tcp.default") or option.endswith(("_port", "-port", ".port"))
+
+
+def _listeners() -> dict[int, set[str]]:
+    """Return the metadata keys that listen on each port, from the table of services."""
+    from tripleo_ha import table
+
+    found: dict[int, set[str]] = {}
+    for row in table.load():
+        for listener in row.listeners:
+            found.setdefault(listener.port, set()).add(row.metadata)
+    return found
+
+
+RULES: tuple[Rule, ...] = (consensus, authkey_size, fencing, key_repositories, ports)
