@@ -1,0 +1,97 @@
+"""Who reads the metadata besides the templates: the service rows and this package's own modules.
+
+A row says so itself. For a module it is said here, and the drift check holds it to that: each of these modules must
+mention the key, and each key must be declared.
+"""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path as File
+
+from tripleo_ha.table import Row
+from tripleo_ha.templates.findings import Finding
+from tripleo_ha.templates.shape import Path
+
+MODULES: Mapping[str, tuple[str, ...]] = {
+    "cluster.py": ("cluster.name", "cluster.nodes", "cluster.virtual_ips", "node.name"),
+    "metadata/derived.py": (
+        "derived.node",
+        "derived.nodes",
+        "derived.cluster_size",
+    ),
+    "metadata/rules.py": ("node.memory_mb",),
+    "node/corosync.py": ("pacemaker.corosync_authkey",),
+    "node/galera.py": ("mysql.recovery",),
+    "node/identity.py": ("derived.urls", "keystone.admin_password"),
+    "topology/firewall.py": ("base.ssh_sources",),
+    "topology/galera_config.py": ("mysql.gcache_mb", "mysql.failure_detection_s", "mysql.extra"),
+    "topology/haproxy.py": ("haproxy.stats_password", "haproxy.maxconn", "haproxy.extra"),
+    "topology/pacemaker.py": ("pacemaker.fencing",),
+    "topology/rabbitmq.py": ("rabbit.admin_password", "rabbit.monitor_password"),
+}
+"""By module, the metadata paths whose values it acts on; all that is below a path is read with it."""
+
+_PLACEHOLDER = re.compile(r"\{([a-z_.]+)\}")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A file that reads ``path``, at ``line`` and ``column``."""
+
+    path: Path
+    file: File
+    line: int = 1
+    column: int = 1
+
+
+def of_row(row: Row, file: File) -> Iterator[Reader]:
+    """Return what the node reads because a row says so; ``file`` is where the row stands."""
+    text = file.read_text()
+    for path in _row_paths(row):
+        found = re.search(rf"(?<![\w.]){re.escape(path)}(?![\w.])", text)
+        before = text[: found.start()] if found else ""
+        yield Reader(tuple(path.split(".")), file, before.count("\n") + 1, len(before) - before.rfind("\n"))
+
+
+def _row_paths(row: Row) -> Iterator[str]:
+    if row.databases:
+        yield f"{row.metadata}.database_password"
+    if row.broker:
+        yield f"{row.metadata}.messaging_password"
+    if row.identity:
+        yield f"{row.metadata}.service_password"
+    yield from row.keys.values()
+    for work in row.once:
+        yield from work.env.values()
+        for argument in work.run:
+            yield from _PLACEHOLDER.findall(argument)
+        if token := work.evidence.get("token"):
+            yield token["password"]
+
+
+def of_package(package: File, modules: Mapping[str, tuple[str, ...]] = MODULES) -> tuple[list[Reader], list[Finding]]:
+    """Return what this package's modules read, and a finding for each that does not mention what it is said to read.
+
+    :param package: the directory of the package ``tripleo_ha``.
+    """
+    readers: list[Reader] = []
+    findings: list[Finding] = []
+    for module, paths in modules.items():
+        file = package / module
+        mentioned = dict(_strings(file)) if file.is_file() else {}
+        for path in paths:
+            key = path.rpartition(".")[2]
+            if key in mentioned:
+                readers.append(Reader(tuple(path.split(".")), file, *mentioned[key]))
+            else:
+                message = f"templates/readers.py says that this module reads {path}, which it does not mention"
+                findings.append(Finding(str(file), 1, 1, "stale-reader", message))
+    return readers, findings
+
+
+def _strings(file: File) -> Iterable[tuple[str, tuple[int, int]]]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value, (node.lineno, node.col_offset + 1)
