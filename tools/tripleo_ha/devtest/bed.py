@@ -2,11 +2,11 @@
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tripleo_ha.devtest import cgroups, container, network, store
+from tripleo_ha.devtest import cgroups, container, convergence, network, store
 from tripleo_ha.devtest.layout import BedNode, bed_name, bed_nodes, machine_id
 from tripleo_ha.errors import Failure, UsageError
 from tripleo_ha.files import write_file
@@ -68,6 +68,10 @@ class Bed:
     def running(self, node: str) -> bool:
         """Whether the node has a PID 1 at work."""
         return container.leader(self._cgroup(node)) is not None
+
+    def powered(self, node: str) -> bool:
+        """Whether the node is on, be it only about to boot or in the middle of a reboot."""
+        return cgroups.populated(self._cgroup(node))
 
     def leader(self, node: str) -> int:
         """Return the pid, on this machine, of the node's PID 1; ``/proc/<pid>/ns/net`` is its network.
@@ -179,53 +183,51 @@ class Bed:
         return write_file(self.node(node).metadata_file, json.dumps(metadata, indent=1) + "\n")
 
     def converged(self, node: str) -> tuple[bool, str]:
-        """Return whether a node has converged on the metadata it was handed last, and if not, why as far as it tells."""
+        """Return whether a node has converged on what it was handed last, and if not, why as far as it tells."""
         if not self.running(node):
             return False, "not running"
-        accepted, report = self.read(node, "metadata.json"), self.read(node, "converged.json")
-        if accepted is None:
-            return False, "no metadata accepted yet"
-        accepted.pop("derived", None)
-        if accepted != self.metadata(node):
-            return False, "the metadata it was handed is not accepted yet"
-        if report is None or self._age(node, "converged.json") < self._age(node, "metadata.json"):
-            return False, "its first run with this metadata is not through"
-        return bool(report.get("ok")), str(report.get("reason", ""))
+        told = {name: self.read(node, f"{name}.json") for name in ("metadata", "converged", "refused")}
+        return convergence.judge(self.metadata(node), told["metadata"], told["converged"], told["refused"])
 
-    def wait_converged(self, nodes: Sequence[str] | None = None, *, timeout: float = 600) -> None:
+    def wait_converged(
+        self,
+        nodes: Sequence[str] | None = None,
+        *,
+        timeout: float = 900,
+        tell: Callable[[str, str], None] = lambda name, what: None,
+    ) -> None:
         """Wait until each node (default: all) has converged on the metadata it was handed last.
 
-        :raises TimedOut: naming each node that has not, and why as far as it tells.
+        :param tell: called with a node's name and what is new about it.
+        :raises Failure: a node has gone.
+        :raises TimedOut: naming each node that has not converged, and why as far as it tells.
         """
-        waiting = {node.name for node in self.nodes} if nodes is None else {self.node(name).name for name in nodes}
+        waiting = [node.name for node in self.nodes] if nodes is None else [self.node(name).name for name in nodes]
         reasons: dict[str, str] = {}
 
         def probe() -> bool:
-            for name in sorted(waiting):
-                done, reasons[name] = self.converged(name)
+            for name in tuple(waiting):
+                if not self.powered(name):
+                    raise Failure(f"{name} went off before it had converged", f"see {self.node(name).console}")
+                done, reason = self.converged(name)
                 if done:
-                    waiting.discard(name)
+                    waiting.remove(name)
+                    tell(name, "converged")
+                elif reason != reasons.get(name):
+                    tell(name, reason)
+                reasons[name] = reason
             return not waiting
 
-        names = ", ".join(sorted(waiting))
         wait_for(
-            f"{names} to converge", probe, timeout=timeout,
-            why=lambda: "; ".join(f"{name}: {reasons[name]}" for name in sorted(waiting)),
+            f"{', '.join(waiting)} to converge", probe, timeout=timeout,
+            why=lambda: "; ".join(f"{name}: {reasons[name]}" for name in waiting),
         )  # fmt: skip
 
     def read(self, node: str, name: str) -> Any:
         """Return the content of a JSON file in the node's runtime directory, or None while it is not (all) there."""
         with contextlib.suppress(OSError, ValueError, Failure):
-            return json.loads(self._runtime(node, name).read_text())
+            return json.loads((Path(f"/proc/{self.leader(node)}/root") / RUNTIME / name).read_text())
         return None
-
-    def _age(self, node: str, name: str) -> float:
-        with contextlib.suppress(OSError, Failure):
-            return self._runtime(node, name).stat().st_mtime
-        return 0.0
-
-    def _runtime(self, node: str, name: str) -> Path:
-        return Path(f"/proc/{self.leader(node)}/root") / RUNTIME / name
 
     def _restart_agent(self, node: str) -> bool:
         return self.exec(node, ["systemctl", "restart", "--no-block", AGENT], check=False).returncode == 0

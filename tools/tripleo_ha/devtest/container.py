@@ -14,7 +14,7 @@ from pathlib import Path
 from tripleo_ha.devtest import cgroups, network
 from tripleo_ha.devtest.layout import BedNode
 from tripleo_ha.errors import Failure
-from tripleo_ha.run import Completed, run
+from tripleo_ha.run import run
 from tripleo_ha.waiting import wait_for
 
 BOOT_TIMEOUT = 60.0
@@ -140,19 +140,18 @@ def leader(cgroup: Path) -> int | None:
             status = Path(f"/proc/{pid}/status").read_text().splitlines()
             inside = next(line for line in status if line.startswith("NSpid:")).split()[1:]
             # nspawn's own child is number 1 inside for a moment before it becomes the node's init.
-            if len(inside) > 1 and inside[1] == "1" and Path(f"/proc/{pid}/comm").read_text() in ("systemd\n", "init\n"):
+            if inside[1:2] == ["1"] and Path(f"/proc/{pid}/comm").read_text().strip() in ("systemd", "init"):
                 return pid
     return None
 
 
-def enter_argv(pid: int, argv: Sequence[str]) -> list[str]:
-    """Return the command that runs ``argv`` inside the node whose PID 1 is ``pid`` here."""
-    return ["nsenter", f"--target={pid}", "--all", "--", "/usr/bin/env", "-i", *INSIDE_ENVIRONMENT, *argv]
+def enter_argv(pid: int, argv: Sequence[str], terminal: str = "") -> list[str]:
+    """Return the command that runs ``argv`` inside the node whose PID 1 is ``pid`` here.
 
-
-def execute(pid: int, argv: Sequence[str], *, timeout: float, input: str | None, check: bool) -> Completed:
-    """Run a command inside the node whose PID 1 is ``pid`` here; arguments as of ``run``."""
-    return run(enter_argv(pid, argv), timeout=timeout, input=input, check=check)
+    :param terminal: the value of TERM, for what a person runs.
+    """
+    environment = [*INSIDE_ENVIRONMENT, *([f"TERM={terminal}"] if terminal else [])]
+    return ["nsenter", f"--target={pid}", "--all", "--", "/usr/bin/env", "-i", *environment, *argv]
 
 
 def shut_down(node: BedNode, cgroup: Path, timeout: float) -> None:

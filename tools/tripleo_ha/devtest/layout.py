@@ -104,7 +104,5 @@ def check_scale(text: str | int, *, allow_even: bool = False) -> int:
     if not 1 <= scale <= SCALES[-1]:
         raise UsageError(f"scale {scale} is out of range; choose from {choices}")
     if scale % 2 == 0 and not allow_even:
-        raise UsageError(
-            f"scale {scale} is even: one more node, no more failures survived; choose from {choices}, or pass --allow-even"
-        )
+        raise UsageError(f"scale {scale} is even and survives no more failures than {scale - 1}; pass --allow-even")
     return scale

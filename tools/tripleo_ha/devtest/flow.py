@@ -1,0 +1,214 @@
+"""Making a bed, changing its size, and clearing it away; each may be interrupted anywhere and called again."""
+
+import contextlib
+import os
+import shutil
+import signal
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+
+from tripleo_ha import paths
+from tripleo_ha.devtest import cgroups, handing, network, prerequisites, store
+from tripleo_ha.devtest.bed import Bed
+from tripleo_ha.devtest.layout import NODE_PREFIX, bed_name, node_names
+from tripleo_ha.devtest.progress import Progress
+from tripleo_ha.errors import Failure, TimedOut, UsageError
+
+STOP_TIMEOUT = 180.0
+LEAVE_TIMEOUT = 180.0
+LEAVE = ("tripleo-ha-node", "leave")
+"""What a node is told before it is taken out for good, so that what clusters by majority shrinks while it has one."""
+OURS = ("cgroup", "nodes", "bed.json", "devtest.log", "lock", "passwords.yaml", "timeline.json")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What ``up`` is asked for; ``scale`` None means as it is, or 3."""
+
+    scale: int | None = None
+    image_root: Path | None = None
+    force_build: bool = False
+    timeout: float = 900.0
+
+
+def up(state: Path, wish: Wish, progress: Progress) -> Bed:
+    """Make the bed, or complete what is there of it: every node on, plugged in and converged.
+
+    :raises UsageError: there is a bed of another scale, or ``state`` is something else.
+    :raises Failure: a node did not boot or converge.
+    """
+    record = store.load(state)
+    if record is None:
+        refuse_foreign(state)
+        prerequisites.check_space(state)
+    elif wish.scale not in (None, len(record.nodes)):
+        raise UsageError(
+            f"the bed in {state} has {len(record.nodes)} controllers; `devtest scale {wish.scale}` changes it"
+        )
+    if packages := prerequisites.install():
+        progress.say(f"installed {', '.join(packages)}")
+    with progress.step("image"):
+        root, checksum = image(wish, progress)
+    if record is None:
+        record = store.Record(str(root), checksum, node_names(wish.scale or 3))
+        store.save(state, record)
+    elif checksum != record.image_checksum:
+        record = upgrade(Bed(state, record), root, checksum, progress)
+    bed = Bed(state, record)
+    for node in bed.nodes:
+        bed.rejoin(node.name)
+    settle(bed, wish.timeout, progress)
+    return bed
+
+
+def scale(bed: Bed, wanted: int, timeout: float, progress: Progress) -> Bed:
+    """Bring the bed to another number of controllers; what the cluster holds is kept.
+
+    Nodes that go leave one after the other, the last first, while the others still know them; then the others are told.
+
+    :raises Failure: a node did not boot or converge.
+    """
+    names = node_names(wanted)
+    there = (*bed.record.nodes, *bed.record.leaving)
+    gone = tuple(sorted(set(there) - set(names), key=_number))
+    bed = Bed(bed.state, replace(bed.record, nodes=names, leaving=gone))
+    store.save(bed.state, bed.record)
+    return settle(bed, timeout, progress)
+
+
+def settle(bed: Bed, timeout: float, progress: Progress) -> Bed:
+    """Bring every node to where the record says it is to be, and wait until the cluster has converged."""
+    network.create(bed.netns)
+    with progress.step("leave"):
+        for name in reversed(bed.record.leaving):
+            dismiss(bed, name, progress)
+    with progress.step("boot"):
+        documents = handing.documents(bed)
+        off = [node.name for node in bed.nodes if not bed.running(node.name)]
+        for name in off:
+            bed.write_metadata(name, documents[name])
+            bed.launch(name)
+        for name in off:
+            bed.wait_booting(name)
+            progress.node(name, f"booting, console in {bed.node(name).console}")
+        with ThreadPoolExecutor(max_workers=len(bed.nodes)) as pool:
+            list(pool.map(lambda node: bed.push(node.name, documents[node.name]), bed.nodes))
+    with progress.step("converge"):
+        bed.wait_converged(timeout=timeout, tell=progress.node)
+    handing.keep_timelines(bed)
+    if bed.record.leaving:
+        for name in bed.record.leaving:
+            shutil.rmtree(bed.node(name).directory, ignore_errors=True)
+        bed = Bed(bed.state, replace(bed.record, leaving=()))
+        store.save(bed.state, bed.record)
+    return bed
+
+
+def dismiss(bed: Bed, name: str, progress: Progress) -> None:
+    """Take a node out: it leaves what it is in and shuts down, or loses its power where that takes too long."""
+    if bed.running(name):
+        progress.node(name, "leaves the cluster")
+        left = bed.exec(name, LEAVE, timeout=LEAVE_TIMEOUT, check=False)
+        if left.returncode != 0:
+            progress.node(name, f"could not leave in order: {' '.join(left.stderr.split())[-160:]}")
+        halt(bed, name, progress)
+    bed.power_off(name)
+
+
+def halt(bed: Bed, name: str, progress: Progress) -> None:
+    """Shut a node down, and cut its power if it is not down in time."""
+    try:
+        bed.stop(name, STOP_TIMEOUT)
+        progress.node(name, "shut down")
+    except TimedOut:
+        bed.power_off(name)
+        progress.node(name, f"not down after {STOP_TIMEOUT:g} s: power cut")
+
+
+def image(wish: Wish, progress: Progress) -> tuple[Path, str]:
+    """Return the root of the image the nodes boot from and its checksum; builds it where that is needed."""
+    if wish.image_root is not None:
+        if not (wish.image_root / "usr").is_dir():
+            raise UsageError(f"{wish.image_root} is not the root of an unpacked image")
+        return wish.image_root.resolve(), f"path:{wish.image_root.resolve()}"
+    in_checkout = (paths.CHECKOUT / "setup.cfg").exists()
+    output = paths.CHECKOUT / ".build" if in_checkout else Path("/var/cache/tripleo-ha")
+    progress.say(f"image: built in {output} unless nothing that goes into it has changed")
+    built = import_module("tripleo_ha.build").build(output, force=wish.force_build)
+    progress.say(f"image: {built.checksum}")
+    return built.root, built.checksum
+
+
+def upgrade(bed: Bed, root: Path, checksum: str, progress: Progress) -> store.Record:
+    """Give every node the new image: shut down, what is on its system disk dropped, what is on its state disk kept."""
+    progress.say("the image has changed: nodes shut down and boot from the new one, their state is kept")
+    with ThreadPoolExecutor(max_workers=len(bed.nodes)) as pool:
+        running = [node.name for node in bed.nodes if bed.running(node.name)]
+        list(pool.map(lambda name: halt(bed, name, progress), running))
+    for node in bed.nodes:
+        bed.power_off(node.name)
+        for name in ("upper", "work"):
+            shutil.rmtree(node.directory / name, ignore_errors=True)
+    record = replace(bed.record, image_root=str(root), image_checksum=checksum)
+    store.save(bed.state, record)
+    return record
+
+
+def down(state: Path, progress: Progress) -> None:
+    """Clear the bed away; works on whatever is left of one, whether or not its record can be read.
+
+    :raises Failure: something is still mounted below ``state``, or a process cannot be killed.
+    """
+    name = bed_name(state)
+    cgroup = cgroups.find(state.resolve()) / name
+    cgroups.kill(cgroup)
+    for pid in network.namespace_pids(name):
+        if pid != os.getpid():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    network.delete(name)
+    cgroups.release(state.resolve())
+    refuse_mounted(state.resolve(), Path("/proc/self/mounts").read_text())
+    progress.say("nodes, networks and disks are gone")
+    clear(state)
+
+
+def clear(state: Path) -> None:
+    """Remove what a bed keeps in its state directory, and the directory if nothing else is in it."""
+    for name in OURS:
+        path = state / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        state.rmdir()
+
+
+def refuse_foreign(state: Path) -> None:
+    """Keep off a directory that holds something else.
+
+    :raises UsageError: there is a file in it that no bed made.
+    """
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        if others := sorted({path.name for path in state.iterdir()} - set(OURS)):
+            raise UsageError(f"{state} is not a test bed's: it holds {', '.join(others[:3])}")
+
+
+def refuse_mounted(state: Path, mounts: str) -> None:
+    """Keep from deleting through a mount.
+
+    :raises Failure: something is mounted below ``state``.
+    """
+    targets: Iterable[Path] = (
+        Path(line.split(" ")[1].encode().decode("unicode_escape")) for line in mounts.splitlines()
+    )
+    if below := [str(target) for target in targets if state in target.parents]:
+        raise Failure(f"still mounted: {', '.join(below)}", "umount it and call again")
+
+
+def _number(name: str) -> int:
+    return int(name.removeprefix(NODE_PREFIX))

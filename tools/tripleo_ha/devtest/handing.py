@@ -1,0 +1,56 @@
+"""What the nodes of a bed are handed, and what is taken from them to be kept."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tripleo_ha.devtest import edits
+from tripleo_ha.devtest.bed import Bed
+from tripleo_ha.devtest.edits import Edits
+from tripleo_ha.files import write_file
+from tripleo_ha.metadata import passwords
+from tripleo_ha.metadata.generate import CORE, Description, generate, numbered
+
+
+def generated(bed: Bed) -> dict[str, dict[str, Any]]:
+    """Return what is generated for the bed's nodes, by name, with the passwords it has had from the start."""
+    known = passwords.ensure(bed.passwords_file, CORE)
+    return generate(Description(numbered(len(bed.nodes)), allow_even=True), known)
+
+
+def documents(bed: Bed) -> dict[str, dict[str, Any]]:
+    """Return what the bed's nodes are to be handed: generated, and edited as the node was, a new one as the first."""
+    first = bed.nodes[0].directory
+    chosen = {}
+    for node in bed.nodes:
+        own = _edits_file(node.directory)
+        chosen[node.name] = load_edits(own if own.exists() else _edits_file(first))
+    return {name: edits.apply(document, chosen[name]) for name, document in generated(bed).items()}
+
+
+def edit(bed: Bed, node: str, document: dict[str, Any]) -> bool:
+    """Make ``document`` what a node is handed from now on, push it, and return whether that was anything new."""
+    target = bed.node(node)
+    wanted = edits.difference(generated(bed)[target.name], document)
+    write_file(_edits_file(target.directory), json.dumps(asdict(wanted), indent=1) + "\n")
+    return bed.push(target.name, documents(bed)[target.name])
+
+
+def load_edits(file: Path) -> Edits:
+    """Read what was edited in a node's metadata; nothing where there is no such file."""
+    if not file.exists():
+        return Edits()
+    document = json.loads(file.read_text())
+    return Edits(document["changed"], tuple(tuple(path) for path in document["removed"]))
+
+
+def keep_timelines(bed: Bed) -> None:
+    """Copy each node's timeline next to its disks, where it outlives the boot it tells of."""
+    for node in bed.nodes:
+        if (steps := bed.read(node.name, "timeline.json")) is not None:
+            write_file(node.directory / "timeline.json", json.dumps(steps) + "\n")
+
+
+def _edits_file(directory: Path) -> Path:
+    return directory / "edits.json"

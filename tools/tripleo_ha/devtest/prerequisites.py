@@ -1,0 +1,61 @@
+"""Whether a bed can be on this machine, and what has to be installed for it."""
+
+import os
+import shutil
+from pathlib import Path
+
+from tripleo_ha.errors import Failure, UsageError
+from tripleo_ha.run import CommandFailed, run
+
+NEEDED_BYTES = 6 * 1000**3
+PROGRAMS = {
+    "ip": "iproute2",
+    "mount": "mount",
+    "nsenter": "util-linux",
+    "systemd-nspawn": "systemd-container",
+    "unshare": "util-linux",
+}
+"""What a bed runs, and the Debian package that holds it."""
+
+
+def check_root() -> None:
+    """Stop anybody but root.
+
+    :raises UsageError: it is not root who calls.
+    """
+    if os.geteuid() != 0:
+        raise UsageError("a test bed needs root: containers, mounts and network namespaces")
+
+
+def check_space(state: Path, needed: int = NEEDED_BYTES) -> None:
+    """Stop when the file system that is to hold the bed lacks ``needed`` bytes.
+
+    :raises UsageError: it does, or ``state`` cannot be a directory there.
+    """
+    there = next(path for path in (state, *state.parents) if path.exists())
+    if not there.is_dir():
+        raise UsageError(f"{there} is not a directory; the state of a bed is one")
+    free = shutil.disk_usage(there).free
+    if free < needed:
+        raise UsageError(f"{there} has {free / 1e9:.1f} GB free; a test bed needs {needed / 1e9:.0f} GB")
+
+
+def install() -> list[str]:
+    """Install the packages of the programs that are missing, and return their names.
+
+    :raises Failure: this is no Debian, or apt-get fails.
+    """
+    packages = sorted({package for program, package in PROGRAMS.items() if shutil.which(program) is None})
+    if not packages:
+        return []
+    if shutil.which("apt-get") is None:
+        raise Failure(f"{', '.join(packages)} must be installed first; without apt-get that is left to you")
+    command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+    environment = {"DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        run(command, timeout=600, env=environment)
+    except CommandFailed:
+        # Fresh machines have no package lists, and old lists name files that are gone.
+        run(["apt-get", "update"], timeout=600, env=environment)
+        run(command, timeout=600, env=environment)
+    return packages
