@@ -1,0 +1,214 @@
+"""Converging the message broker: one cluster, the users that the table wants, no member that is gone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tripleo_ha.errors import Failure
+from tripleo_ha.node import rabbitmq_broker as broker
+from tripleo_ha.node import rolling, units
+from tripleo_ha.node.context import LOG, Context
+from tripleo_ha.node.rabbitmq_api import Api, Unauthorized, Unavailable
+from tripleo_ha.run import CommandFailed
+from tripleo_ha.table import Row
+from tripleo_ha.topology import rabbitmq as decide
+from tripleo_ha.topology.rabbitmq import Membership
+from tripleo_ha.waiting import wait_for
+
+KHEPRI = "khepri_db"
+API_TIMEOUT = 60.0
+USERS_TIMEOUT = 180.0
+DOWN_TIMEOUT = 60.0
+
+
+def converge(context: Context, row: Row) -> None:
+    """Have this node's broker run as a member of the cluster.
+
+    :raises Failure: it does not start, or is in a cluster of its own.
+    :raises TimedOut: a peer that does what is done once for all did not do it.
+    """
+    unit = row.units[0]
+    running = units.is_active(unit.name)
+    _cookie(context, unit.name, running)
+    if running:
+        _users(context)
+    else:
+        _before_start(context)
+    started = _ensure(context, row) != "unchanged"
+    broker.apply_settings(context, decide.live_settings(_order(context)), just_started=started)
+    with _admin(context) as api:
+        seen = _wait_up(api, context)
+        _one_cluster(context, seen)
+        broker_is_new = not broker.has_joined()
+        if started:
+            _users(context)
+            _flags(context, api, seen)
+        _forget_gone(context, api, seen)
+    if broker_is_new:
+        broker.note_joined()
+    context.publish(row.service, generation=rolling.generation(context.metadata, row))
+
+
+def told_by_peers(context: Context) -> dict[str, Membership]:
+    """Return what the brokers of the reachable peers say of their cluster; those that don't run say nothing."""
+    told = {}
+    for node in context.cluster.peers:
+        status = context.peer(node) or {}
+        facts = status.get("checks", {}).get("rabbitmq", {}).get("facts", {})
+        if facts.get("running"):
+            told[node.name] = Membership(frozenset(facts["members"]), frozenset(facts["running"]))
+    return told
+
+
+def whole(status: Mapping[str, Any]) -> bool:
+    """Tell from a peer's status whether its broker is healthy and misses no member."""
+    check = status.get("checks", {}).get("rabbitmq", {})
+    facts = check.get("facts", {})
+    return bool(check.get("healthy")) and facts.get("members") == facts.get("running")
+
+
+def _order(context: Context) -> list[str]:
+    return [node.name for node in context.cluster.nodes]
+
+
+def _admin(context: Context) -> Api:
+    return Api("admin", context.metadata["rabbit"]["admin_password"])
+
+
+def _cookie(context: Context, unit: str, running: bool) -> None:
+    wanted = context.metadata["rabbit"]["erlang_cookie"]
+    if broker.cookie_is(wanted):
+        return
+    if not running:
+        broker.write_cookie(wanted)
+    elif not broker.change_cookie(wanted):
+        units.restart(unit)
+    context.changed("rabbitmq: Erlang cookie")
+
+
+def _before_start(context: Context) -> None:
+    if broker.has_joined():
+        return
+    me = context.cluster.me.name
+
+    def old_self() -> str | None:
+        told = told_by_peers(context)
+        if any(me in seen.running for seen in told.values()):
+            return None
+        return decide.remembered_by(me, told) or "nobody"
+
+    # With an empty disk and the name of a member, it must not vote as that member: Raft would count it twice.
+    peer = wait_for(f"the peers' brokers to notice that {me} is down", old_self, timeout=DOWN_TIMEOUT)
+    if peer != "nobody":
+        broker.wipe(me)
+        broker.forget(me, through=peer)
+        context.changed(f"rabbitmq: {peer} forgot this node's former self, whose disk is gone")
+    broker.prepare_first_start(context.metadata["rabbit"]["admin_password"])
+
+
+def _ensure(context: Context, row: Row) -> str:
+    def turn() -> None:
+        rolling.wait_turn(context, row, healthy=whole)
+        with _admin(context) as api:
+            wait_for("every member of the broker's cluster to run", lambda: _all_run(api), timeout=rolling.TURN_TIMEOUT)
+
+    try:
+        return units.ensure(context, row, row.units[0], before_restart=turn)
+    except CommandFailed as error:
+        up = ", ".join(sorted(told_by_peers(context))) or "none"
+        hint = f"it starts when a majority of the members runs (running peers: {up}); journalctl -u {row.units[0].name}"
+        raise Failure(f"the broker did not start: {error.message}", hint) from error
+
+
+def _all_run(api: Api) -> bool:
+    seen = api.membership()
+    return seen.members == seen.running
+
+
+def _wait_up(api: Api, context: Context) -> Membership:
+    me, last = context.cluster.me.name, [""]
+
+    def seen() -> Membership | None:
+        try:
+            found = api.membership()
+        except Unauthorized:
+            _users(context)
+            return None
+        except Unavailable as error:
+            last[0] = error.message
+            return None
+        return found if me in found.running else None
+
+    return wait_for("this node's broker to answer", seen, timeout=API_TIMEOUT, why=lambda: last[0])
+
+
+def _one_cluster(context: Context, seen: Membership) -> None:
+    order, me = _order(context), context.cluster.me.name
+    if set(order) <= seen.members:
+        return
+    if apart := decide.stands_alone(me, order, seen, told_by_peers(context)):
+        raise Failure(
+            f"this node's broker is in a cluster of {', '.join(sorted(seen.members))}, apart from that of {apart}",
+            "tripleo-ha-node rabbitmq recover --discard drops this node's messages and joins the other",
+        )
+
+
+def _users(context: Context) -> None:
+    wanted = decide.wanted_users(context.metadata, context.rows)
+    with _admin(context) as api:
+        try:
+            changes = _pending(api, wanted)
+        except Unauthorized:
+            _admin_password(context, api)
+            changes = _pending(api, wanted)
+        if not changes:
+            return
+        if decide.doer(_order(context), api.membership().running) == context.cluster.me.name:
+            api.apply(changes)
+            context.changed(f"rabbitmq: users ({len(changes)} changes)")
+            return
+        wait_for("the first running controller to make the broker's users", lambda: not _pending(api, wanted),
+                 timeout=USERS_TIMEOUT)
+
+
+def _pending(api: Api, wanted: tuple[decide.User, ...]) -> tuple[decide.Change, ...]:
+    return decide.user_changes(wanted, api.users(), api.permissions())
+
+
+def _admin_password(context: Context, api: Api) -> None:
+    """Set the administrator's new password, which the API cannot do for want of the old one."""
+    told = told_by_peers(context)
+    if decide.doer(_order(context), {*told, context.cluster.me.name}) == context.cluster.me.name:
+        password = context.metadata["rabbit"]["admin_password"]
+        known = broker.ctl("list_users", "--no-table-headers").split()
+        broker.ctl("change_password" if "admin" in known else "add_user", "admin", input=password + "\n")
+        broker.ctl("set_user_tags", "admin", "administrator")
+        context.changed("rabbitmq: the administrator's password")
+        return
+
+    def accepted() -> bool:
+        try:
+            return bool(api.get("/api/whoami"))
+        except Unauthorized:
+            return False
+
+    wait_for("the first running controller to set the administrator's password", accepted, timeout=USERS_TIMEOUT)
+
+
+def _flags(context: Context, api: Api, seen: Membership) -> None:
+    # A cluster begins with Khepri; one that an older image began is migrated once, when all of it runs.
+    if decide.doer(_order(context), seen.running) != context.cluster.me.name or seen.running != seen.members:
+        return
+    if not api.flag_enabled(KHEPRI):
+        api.enable_flag(KHEPRI)
+        context.changed("rabbitmq: Khepri enabled")
+
+
+def _forget_gone(context: Context, api: Api, seen: Membership) -> None:
+    order = _order(context)
+    if seen.members <= set(order) or decide.doer(order, seen.running) != context.cluster.me.name:
+        return
+    if lasting := decide.outliving(order, seen):
+        LOG.warning("rabbitmq: %s no longer in cluster.nodes, but running: not forgotten", ", ".join(lasting))
+    for member in decide.to_forget(order, seen):
+        broker.forget(member)
+        context.changed(f"rabbitmq: forgot {member}, which is no longer in cluster.nodes")

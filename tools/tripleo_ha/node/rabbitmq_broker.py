@@ -1,0 +1,123 @@
+"""What is done to this node's broker from outside the management API: its cookie, its data, and ``rabbitmqctl``."""
+
+import pwd
+import shutil
+import stat
+from pathlib import Path
+
+from tripleo_ha import paths
+from tripleo_ha.errors import Failure
+from tripleo_ha.node.context import Context, write_file
+from tripleo_ha.run import CommandFailed, run
+
+HOME = Path("/var/lib/rabbitmq")
+COOKIE = HOME / ".erlang.cookie"
+JOINED = HOME / "tripleo-ha-joined"
+"""There since this disk's broker was first seen as a member; lost with the data, as it has to be."""
+FIRST_START = Path("/etc/rabbitmq/conf.d/first-start.conf")
+SETTINGS = paths.RUNTIME / "applied" / "rabbitmq-settings"
+CTL_TIMEOUT = 120.0
+USER = "rabbitmq"
+
+
+def owner() -> tuple[int, int]:
+    """Return uid and gid of the broker's system user."""
+    entry = pwd.getpwnam(USER)
+    return entry.pw_uid, entry.pw_gid
+
+
+def ctl(*arguments: str, node: str = "", input: str | None = None) -> str:
+    """Run ``rabbitmqctl`` as the broker's user and return what it prints. It boots an Erlang machine: a second of CPU.
+
+    :param node: another controller whose broker is meant.
+    :param input: a password, which does not belong on the command line.
+    """
+    become = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups", "--"]
+    there = ["--node", f"rabbit@{node}"] if node else []
+    argv = [*become, "/usr/lib/rabbitmq/bin/rabbitmqctl", "--quiet", *there, *arguments]
+    return run(argv, timeout=CTL_TIMEOUT, input=input, env={"HOME": str(HOME)}, cwd=HOME).stdout
+
+
+def cookie_is(wanted: str) -> bool:
+    """Tell whether the cookie file has this content and nobody else can read it."""
+    try:
+        return COOKIE.read_text() == wanted and stat.S_IMODE(COOKIE.stat().st_mode) == 0o400
+    except FileNotFoundError:
+        return False
+
+
+def write_cookie(wanted: str) -> None:
+    """Write the cookie for the next start."""
+    write_file(COOKIE, wanted, mode=0o400, owner=owner())
+
+
+def change_cookie(wanted: str) -> bool:
+    """Give a running broker another cookie, and write it; return False when the broker did not take it.
+
+    Connections between members outlive the change, so members may follow each other without losing their majority,
+    which a restart of each with a new cookie would take away.
+    """
+    staged = COOKIE.with_suffix(".next")
+    write_file(staged, wanted, mode=0o400, owner=owner())
+    expression = f'{{ok,C}}=file:read_file("{staged}"),erlang:set_cookie(binary_to_atom(string:trim(C))),ok.'
+    try:
+        ctl("eval", expression)
+    except CommandFailed:
+        return False
+    finally:
+        staged.replace(COOKIE)
+    return True
+
+
+def has_joined() -> bool:
+    """Tell whether the broker on this disk was ever a member."""
+    return JOINED.exists()
+
+
+def note_joined() -> None:
+    """Remember that this disk holds a member; what only the first start needs, a password, goes."""
+    write_file(JOINED, "", owner=owner())
+    FIRST_START.unlink(missing_ok=True)
+
+
+def prepare_first_start(admin_password: str) -> None:
+    """Have the cluster's first user be ``admin`` instead of ``guest``; read by the very first node only."""
+    content = f"default_user = admin\ndefault_pass = {admin_password}\n"
+    write_file(FIRST_START, content, owner=owner())
+
+
+def wipe(name: str) -> None:
+    """Remove all that the broker on this disk knows, its membership included; it must not run."""
+    base = HOME / "mnesia"
+    shutil.rmtree(base / f"rabbit@{name}", ignore_errors=True)
+    for leftover in base.glob(f"rabbit@{name}-*"):
+        leftover.unlink() if leftover.is_file() else shutil.rmtree(leftover)
+    JOINED.unlink(missing_ok=True)
+
+
+def forget(member: str, *, through: str = "") -> None:
+    """Remove a stopped member, and its copies of queues, from the cluster.
+
+    :param through: a controller whose broker does it, by default this one.
+    :raises Failure: the cluster refused, for example because the member runs.
+    """
+    try:
+        ctl("forget_cluster_node", f"rabbit@{member}", node=through)
+    except CommandFailed as error:
+        raise Failure(f"the broker cannot forget its former member {member}: {error.message}") from error
+
+
+def apply_settings(context: Context, expression: str, *, just_started: bool) -> None:
+    """Give the running broker settings that its files hold as well, unless it has them.
+
+    :param just_started: it read the files a moment ago.
+    """
+    known = SETTINGS.read_text() if SETTINGS.exists() else ""
+    if known == expression:
+        return
+    if not just_started:
+        ctl("eval", expression)
+        context.changed("rabbitmq: the cluster's size applied to the running broker")
+    write_file(SETTINGS, expression)
+
+

@@ -1,0 +1,214 @@
+"""Decisions about the RabbitMQ cluster: which users there must be, who is a member no more, who does shared work."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tripleo_ha.table import Row
+
+LARGEST_QUEUE_GROUP = 5
+SALT_BYTES = 4
+DEFAULT_USER = "guest"
+VHOST = "/"
+
+
+@dataclass(frozen=True)
+class Permission:
+    """Rights on the vhost ``/``, as regular expressions on the names of queues and exchanges."""
+
+    configure: str
+    write: str
+    read: str
+
+
+@dataclass(frozen=True)
+class User:
+    """A broker user as it must be; without ``permission`` it can do nothing with queues."""
+
+    name: str
+    password: str
+    tags: frozenset[str] = frozenset()
+    permission: Permission | None = None
+
+    def __repr__(self) -> str:
+        return f"User({self.name!r})"
+
+
+@dataclass(frozen=True)
+class KnownUser:
+    """A broker user as the management API shows it; ``password_hash`` is salted SHA-256 in base64."""
+
+    name: str
+    password_hash: str
+    algorithm: str
+    tags: frozenset[str]
+
+
+@dataclass(frozen=True)
+class PutUser:
+    """Create the user, or set its password and tags."""
+
+    user: User
+
+
+@dataclass(frozen=True)
+class PutPermission:
+    """Set the user's rights on the vhost ``/``."""
+
+    user: User
+
+
+@dataclass(frozen=True)
+class DropPermission:
+    """Take the user's rights on the vhost ``/`` away."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class DropUser:
+    """Remove the user."""
+
+    name: str
+
+
+Change = PutUser | PutPermission | DropPermission | DropUser
+
+
+def wanted_users(metadata: Mapping[str, Any], rows: Iterable[Row]) -> tuple[User, ...]:
+    """Return the administrator, the monitor and one user for each active row that uses the broker."""
+    section = metadata["rabbit"]
+    users = [
+        User("admin", section["admin_password"], frozenset({"administrator"})),
+        User("monitor", section["monitor_password"], frozenset({"monitoring"})),
+    ]
+    for row in rows:
+        if row.broker:
+            permission = Permission(row.broker.configure, row.broker.write, row.broker.read)
+            users.append(User(row.broker.user, metadata[row.metadata]["messaging_password"], permission=permission))
+    return tuple(users)
+
+
+def password_matches(known: KnownUser, password: str) -> bool:
+    """Tell whether a stored hash is that of ``password``.
+
+    The hash is base64 of a 4-byte salt followed by SHA-256 of salt and password (RabbitMQ, "Passwords").
+    """
+    if not known.algorithm.endswith("sha256"):
+        return False
+    try:
+        stored = base64.b64decode(known.password_hash, validate=True)
+    except binascii.Error:
+        return False
+    salt = stored[:SALT_BYTES]
+    return hmac.compare_digest(stored[SALT_BYTES:], hashlib.sha256(salt + password.encode()).digest())
+
+
+def user_changes(
+    wanted: Iterable[User], known: Iterable[KnownUser], permissions: Mapping[str, Permission]
+) -> tuple[Change, ...]:
+    """Return what makes the broker's users those that are wanted; nothing when they are.
+
+    Users that nobody here knows are left alone, but for the one that every installation starts with.
+
+    :param permissions: on the vhost ``/``, by user.
+    """
+    there = {user.name: user for user in known}
+    changes: list[Change] = []
+    for user in wanted:
+        present = there.get(user.name)
+        if present is None or present.tags != user.tags or not password_matches(present, user.password):
+            changes.append(PutUser(user))
+        if user.permission and permissions.get(user.name) != user.permission:
+            changes.append(PutPermission(user))
+        if user.permission is None and user.name in permissions:
+            changes.append(DropPermission(user.name))
+    if DEFAULT_USER in there and DEFAULT_USER not in {user.name for user in wanted}:
+        changes.append(DropUser(DEFAULT_USER))
+    return tuple(changes)
+
+
+@dataclass(frozen=True)
+class Membership:
+    """Members of the broker's cluster as one of them sees it, by controller name."""
+
+    members: frozenset[str]
+    running: frozenset[str]
+
+    @property
+    def has_majority(self) -> bool:
+        """Whether those that run can elect leaders and commit."""
+        return 2 * len(self.running & self.members) > len(self.members)
+
+
+def doer(order: Sequence[str], running: Iterable[str]) -> str | None:
+    """Return who does what is done once per cluster: the first of ``cluster.nodes`` whose broker runs."""
+    alive = set(running)
+    return next((name for name in order if name in alive), None)
+
+
+def to_forget(order: Sequence[str], seen: Membership) -> tuple[str, ...]:
+    """Return the members to forget: those that the metadata no longer names, once they have stopped.
+
+    None of them while a majority is missing, since the change could not be committed.
+    """
+    if not seen.has_majority:
+        return ()
+    return tuple(sorted(seen.members - set(order) - seen.running))
+
+
+def outliving(order: Sequence[str], seen: Membership) -> tuple[str, ...]:
+    """Return the members that the metadata no longer names but that still run."""
+    return tuple(sorted(seen.running - set(order)))
+
+
+def remembered_by(me: str, told: Mapping[str, Membership]) -> str | None:
+    """Return a peer whose cluster holds this node as a member that is down, or None.
+
+    For a node whose disk is empty: its old self must be forgotten there before it joins again. A peer without a
+    majority can't do that.
+
+    :param told: what each reachable peer says of its cluster.
+    """
+    for name, seen in sorted(told.items()):
+        if me in seen.members and me not in seen.running and seen.has_majority:
+            return name
+    return None
+
+
+def stands_alone(me: str, order: Sequence[str], mine: Membership, told: Mapping[str, Membership]) -> str | None:
+    """Return a peer that runs another cluster than this node's, or None when there is one cluster.
+
+    Two clusters come of a first start on both sides of a broken network. The larger one is the cluster, between
+    equals the one that holds the earlier node in ``order``.
+    """
+    rank = {name: index for index, name in enumerate(order)}
+
+    def weight(members: Iterable[str]) -> tuple[int, int]:
+        present = [rank[name] for name in members if name in rank]
+        return (len(present), -min(present, default=len(order)))
+
+    for name, seen in sorted(told.items()):
+        apart = name not in mine.members and me not in seen.members
+        if apart and seen.has_majority and weight(seen.members) > weight(mine.members):
+            return name
+    return None
+
+
+def live_settings(order: Sequence[str]) -> str:
+    """Return the Erlang expression that gives a running broker the settings that follow from the cluster's size.
+
+    They are the same that ``advanced.config`` and ``conf.d/members.conf`` give it at its next start.
+    """
+    size = len(order)
+    nodes = ",".join(f"'rabbit@{name}'" for name in order)
+    settings = {
+        "quorum_cluster_size": str(min(size, LARGEST_QUEUE_GROUP)),
+        "quorum_membership_reconciliation_target_group_size": str(size),
+        "cluster_nodes": f"{{[{nodes}],disc}}",
+    }
+    return ",".join(f"ok=application:set_env(rabbit,{name},{value})" for name, value in settings.items()) + "."
