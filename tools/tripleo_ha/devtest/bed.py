@@ -118,8 +118,7 @@ class Bed:
         """Cut the node's power: its links go down, then everything in it is killed at once."""
         target = self.node(node)
         # SIGKILL alone would let the kernel close the sockets, and the peers would be told.
-        if network.exists(self.netns):
-            network.set_links(self.netns, target, "down")
+        network.set_links(self.netns, target, "down")
         cgroups.kill(self._cgroup(node))
 
     def power_on(self, node: str) -> None:

@@ -17,7 +17,7 @@ def create(netns: str) -> None:
     """Make the namespace and its bridges, or complete what an interrupted call left."""
     if not exists(netns):
         run(["ip", "netns", "add", netns], timeout=10)
-    present = {Path(line.split()[1].rstrip(":")).name for line in _links(netns)}
+    present = _links(netns)
     lines = ["link set lo up"]
     for network in NETWORKS:
         if network.bridge not in present:
@@ -35,7 +35,9 @@ def batch(netns: str, lines: list[str]) -> None:
 
 def set_links(netns: str, node: BedNode, state: str) -> None:
     """Set the bed's ends of a node's cables ``up`` or ``down``; a node that is off has none."""
-    present = {line.split()[1].rstrip(":").partition("@")[0] for line in _links(netns)}
+    if not exists(netns):
+        return
+    present = _links(netns)
     if lines := [f"link set {link} {state}" for link in node.links if link in present]:
         batch(netns, lines)
 
@@ -72,5 +74,6 @@ def delete(netns: str) -> None:
         run(["ip", "netns", "delete", netns], timeout=10)
 
 
-def _links(netns: str) -> list[str]:
-    return run(["ip", "-n", netns, "-o", "link", "show"], timeout=10).stdout.splitlines()
+def _links(netns: str) -> set[str]:
+    lines = run(["ip", "-n", netns, "-o", "link", "show"], timeout=10).stdout.splitlines()
+    return {line.split()[1].rstrip(":").partition("@")[0] for line in lines}

@@ -1,6 +1,7 @@
 """What there is to know about a bed, as data and as tables."""
 
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,7 +43,7 @@ def services(metadata: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return ``service``, ``name``, ``vip`` and ``url`` of each listener that is offered on a virtual IP."""
     vips = metadata.get("cluster", {}).get("virtual_ips", {})
     found = []
-    for row in table.active(table.load(), metadata):
+    for row in table.active(_rows(), metadata):
         for listener in row.balanced:
             scheme = "http" if listener.protocol == "http" else "tcp"
             for vip in listener.balance.vips if listener.balance else ():
@@ -107,6 +108,14 @@ def _node(bed: Bed, name: str) -> dict[str, Any]:
         "reason": reason,
         "console": str(node.console),
     }
+
+
+def _rows() -> tuple[table.Row, ...]:
+    try:
+        return table.load()
+    except Failure as failure:  # half-way through an edit of an element: the nodes are worth showing all the same
+        sys.stderr.write(f"service table: {failure.message}\n")
+        return ()
 
 
 def _metadata(bed: Bed) -> dict[str, Any]:
