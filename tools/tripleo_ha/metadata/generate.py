@@ -73,7 +73,7 @@ def numbered(
 
     :raises UsageError: the control network is too small.
     """
-    control = ipaddress.ip_network((networks or LOCAL_NETWORKS)["control"].cidr, strict=False)
+    control = _network((networks or LOCAL_NETWORKS)["control"].cidr)
     if FIRST_HOST + count > control.num_addresses - 1:
         raise UsageError(f"no room for {count} controllers in the control network {control}")
     return tuple(
@@ -106,8 +106,9 @@ def shared(description: Description, passwords: Passwords) -> Document:
 
     :raises UsageError: as :func:`generate`.
     """
-    _check_controllers(description)
-    _check_services(description, passwords)
+    check(description)
+    if missing := passwords.missing(description.services):
+        raise UsageError(f"the passwords lack {', '.join(missing)}", "complete them with passwords.ensure")
     document: Document = {"cluster": _cluster(description), "base": {}}
     smallest = min((controller.memory_mb or 0 for controller in description.controllers), default=0)
     for service in description.services:
@@ -115,9 +116,57 @@ def shared(description: Description, passwords: Passwords) -> Document:
     return merged(document, description.overrides)
 
 
+def is_address(text: str) -> bool:
+    """Tell whether ``text`` is an IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _network(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(cidr, strict=False)
+    except ValueError as error:
+        raise UsageError(f"not a network: {cidr!r}", "write it as 192.0.2.0/24") from error
+
+
 def services() -> tuple[str, ...]:
     """Return every metadata key that switches a service on."""
     return tuple(key for key in schema.sections() if key not in ("cluster", "node", "base"))
+
+
+def check(description: Description) -> None:
+    """Judge a description before anything is invented for it.
+
+    Addresses and sizes are not judged here: the generated metadata passes through the checker like any other.
+
+    :raises UsageError: the number of controllers, a network or a service is out of the question.
+    """
+    _check_controllers(description.controllers, description.allow_even)
+    for service in description.services:
+        if service not in services():
+            raise UsageError(f"no service {service!r}", f"there are: {', '.join(services())}")
+    if "control" not in description.networks:
+        raise UsageError("the description has no network named control")
+
+
+def for_heat(description: Description, passwords: Passwords) -> Document:
+    """Return the one document that ``heat/controllers.yaml`` takes as its environment.
+
+    What the controllers have in common goes there once; the template gives each its own ``node``.
+
+    :raises UsageError: as :func:`generate`.
+    """
+    nodes = [document["node"] for document in generate(description, passwords).values()]
+    return {
+        "parameters": {
+            "metadata": shared(description, passwords),
+            "nodes": nodes,
+            "controller_count": len(nodes),
+        }
+    }
 
 
 def merged(document: Mapping[str, Any], over: Mapping[str, Any]) -> Document:
@@ -139,7 +188,7 @@ def _cluster(description: Description) -> Document:
         "virtual_ips": {
             name: {
                 "ip": network.vip,
-                "prefix": ipaddress.ip_network(network.cidr, strict=False).prefixlen,
+                "prefix": _network(network.cidr).prefixlen,
                 "interface": network.interface,
             }
             for name, network in description.networks.items()
@@ -156,31 +205,21 @@ def _sizes(service: str, memory_mb: int) -> Document:
     return {}
 
 
-def _check_controllers(description: Description) -> None:
-    count = len(description.controllers)
+def _check_controllers(controllers: Sequence[Controller], allow_even: bool) -> None:
+    count = len(controllers)
     if not 1 <= count <= MOST_CONTROLLERS:
         raise UsageError(f"{count} controllers: a cluster has 1 to {MOST_CONTROLLERS}")
-    if count % 2 == 0 and not description.allow_even:
+    if count % 2 == 0 and not allow_even:
         raise UsageError(
             f"{count} controllers outlive no more failures than {count - 1} do",
             "take an odd number, or say --allow-even",
         )
     for what, values in (
-        ("name", [controller.name for controller in description.controllers]),
-        ("address", [controller.ip for controller in description.controllers]),
+        ("name", [controller.name for controller in controllers]),
+        ("address", [controller.ip for controller in controllers]),
     ):
         if twice := _repeated(values):
             raise UsageError(f"two controllers have the {what} {twice}")
-
-
-def _check_services(description: Description, passwords: Passwords) -> None:
-    for service in description.services:
-        if service not in services():
-            raise UsageError(f"no service {service!r}", f"there are: {', '.join(services())}")
-    if "control" not in description.networks:
-        raise UsageError("the description has no network named control")
-    if missing := passwords.missing(description.services):
-        raise UsageError(f"the passwords lack {', '.join(missing)}", "complete them with passwords.ensure")
 
 
 def _repeated(values: Sequence[str]) -> str:

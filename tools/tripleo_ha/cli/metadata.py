@@ -1,0 +1,120 @@
+"""``tripleo-ha metadata``: generate the metadata of a cluster, and rotate its fernet keys."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from tripleo_ha.errors import Failure, UsageError
+
+PASSWORDS = "passwords.yaml"
+NODES = "nodes"
+HEAT = "heat.json"
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the command."""
+    parser = commands.add_parser("metadata", help="generate metadata for a cluster and rotate its keys")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    generate = verbs.add_parser(
+        "generate",
+        help="write the metadata of each controller, and one document for Heat",
+        epilog="example: tripleo-ha metadata generate --controllers 3 --out cloud    "
+        "(a second run reuses cloud/passwords.yaml; every value stays)",
+    )
+    _common(generate)
+    generate.set_defaults(run=run_generate)
+    rotate = verbs.add_parser(
+        "rotate-fernet",
+        help="promote the staged fernet key and stage a new one, then generate again",
+        epilog="example: tripleo-ha metadata rotate-fernet --controllers 3 --out cloud    "
+        "(not twice before every node has taken the first rotation)",
+    )
+    _common(rotate)
+    rotate.add_argument("--max-active-keys", type=int, default=3, metavar="N", help="keys kept (default: %(default)s)")
+    rotate.set_defaults(run=run_rotate)
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--controllers", type=int, metavar="N", help="how many (default: the description's, or 3)")
+    parser.add_argument("--description", type=Path, metavar="FILE", help="the cloud: networks, sizes, overrides (YAML)")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="where nodes/NAME.json and heat.json go (0600)"
+    )
+    parser.add_argument("--passwords", type=Path, metavar="FILE", help=f"kept secrets (default: DIR/{PASSWORDS})")
+    parser.add_argument("--allow-even", action="store_true", help="permit an even number of controllers")
+
+
+def run_generate(arguments: argparse.Namespace) -> int:
+    """Generate and write."""
+    return _write(arguments, rotate=0)
+
+
+def run_rotate(arguments: argparse.Namespace) -> int:
+    """Rotate the fernet keys, then generate and write."""
+    return _write(arguments, rotate=arguments.max_active_keys)
+
+
+def _write(arguments: argparse.Namespace, rotate: int) -> int:
+    from tripleo_ha.files import write_file
+    from tripleo_ha.metadata import description, generate, passwords
+
+    wanted = description.parse(_description(arguments), allow_even=arguments.allow_even)
+    generate.check(wanted)
+    store = arguments.passwords or arguments.out / PASSWORDS
+    known = passwords.ensure(store, wanted.services)
+    _judge(generate.generate(wanted, known))
+    if rotate:
+        known = passwords.update(store, lambda kept: kept.rotated(rotate))
+    documents = generate.generate(wanted, known)
+    written = {arguments.out / NODES / f"{name}.json": document for name, document in documents.items()}
+    written[arguments.out / HEAT] = generate.for_heat(wanted, known)
+    for file, document in written.items():
+        try:
+            changed = write_file(file, json.dumps(document, indent=2) + "\n", mode=0o600)
+        except OSError as error:
+            raise UsageError(f"{file}: {error.strerror}") from error
+        print(f"{'wrote' if changed else 'kept '} {file}")  # noqa: T201
+    for file in _left_over(arguments.out / NODES, wanted.name, set(written)):
+        file.unlink()
+        print(f"removed {file}, which is no controller any more")  # noqa: T201
+    print(f"secrets: {store}")  # noqa: T201
+    return 0
+
+
+def _judge(documents: dict[str, dict[str, Any]]) -> None:
+    """Let nothing out that the gate on the node would refuse.
+
+    :raises Failure: naming every finding.
+    """
+    from tripleo_ha.metadata import check
+
+    found = {str(finding): finding for document in documents.values() for finding in check.check_document(document)}
+    for told, finding in found.items():
+        if finding.severity != "error":
+            print(f"warning: {told}", file=sys.stderr)  # noqa: T201
+    if errors := [told for told, finding in found.items() if finding.severity == "error"]:
+        raise Failure("\n  ".join(["this description gives wrong metadata, nothing was written:", *errors]))
+
+
+def _left_over(directory: Path, cluster: str, written: set[Path]) -> list[Path]:
+    """Return the documents of controllers that this cluster had before it was made smaller."""
+    return [file for file in sorted(directory.glob("*.json")) if file not in written and _cluster(file) == cluster]
+
+
+def _cluster(file: Path) -> str | None:
+    try:
+        name = json.loads(file.read_text())["cluster"]["name"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return name if isinstance(name, str) else None
+
+
+def _description(arguments: argparse.Namespace) -> dict[str, Any]:
+    from tripleo_ha.metadata import description
+
+    document = description.load(arguments.description) if arguments.description else {}
+    if arguments.controllers is not None:
+        document["controllers"] = arguments.controllers
+    return document
