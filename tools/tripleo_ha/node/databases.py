@@ -1,0 +1,175 @@
+"""Databases and their users, as the service table and the metadata want them; and no user beyond what is needed.
+
+The wanted grants are written as the server itself would show them, so that the live ones are compared as text and a
+run that finds them equal changes nothing. Passwords reach the server only as their mysql_native_password hash.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pymysql
+
+from tripleo_ha.node import sql
+from tripleo_ha.node.context import Context
+from tripleo_ha.table import Row
+from tripleo_ha.waiting import wait_for
+
+APPLIED_BOUND = 120.0
+NO_SUCH_GRANT = 1141
+NO_SUCH_USER = 1133
+Connection = Any
+"""A PyMySQL connection, which has no type of its own that is public."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """A database user: how it proves itself, and what it may do.
+
+    ``proof`` follows IDENTIFIED: ``VIA unix_socket`` or ``BY PASSWORD '*HASH'``. ``everywhere`` are rights on ``*.*``,
+    ``schema`` is the one database on which it has all rights.
+    """
+
+    user: str
+    host: str
+    proof: str
+    everywhere: str = "USAGE"
+    schema: str = ""
+
+    @property
+    def quoted(self) -> str:
+        """The account as it stands in statements."""
+        return f"`{self.user}`@`{self.host}`"
+
+    @property
+    def grants(self) -> tuple[str, ...]:
+        """What SHOW GRANTS says when the account is as wanted."""
+        first = f"GRANT {self.everywhere} ON *.* TO {self.quoted} IDENTIFIED {self.proof}"
+        return (first, self.schema_grant) if self.schema else (first,)
+
+    @property
+    def schema_grant(self) -> str:
+        """The statement that gives all rights on the schema; ``_`` and ``%`` there would be wildcards."""
+        name = self.schema.replace("_", "\\_").replace("%", "\\%")
+        return f"GRANT ALL PRIVILEGES ON `{name}`.* TO {self.quoted}"
+
+
+SYSTEM = (
+    # Galera's donor script, run by the system user mysql: what mariadb-backup needs to copy a live server.
+    Account("mysql", "localhost", "VIA unix_socket", "RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR"),
+    # The health endpoint: SHOW STATUS needs no right.
+    Account("tripleo-ha", "localhost", "VIA unix_socket"),
+)
+KNOWN = ("root", "mariadb.sys", *(account.user for account in SYSTEM))
+
+
+def native_hash(password: str) -> str:
+    """Return the mysql_native_password hash of a password: ``*`` and SHA1(SHA1(password)) in upper case hex."""
+    once = hashlib.sha1(password.encode()).digest()  # noqa: S324 — the server's algorithm, not a choice
+    return "*" + hashlib.sha1(once).hexdigest().upper()  # noqa: S324
+
+
+def wanted_accounts(rows: Iterable[Row], metadata: Mapping[str, Any]) -> tuple[Account, ...]:
+    """Return the accounts of the services; a row's password is ``METADATA_KEY.database_password``."""
+    return tuple(
+        Account(
+            database.user,
+            "%",
+            f"BY PASSWORD '{native_hash(metadata[row.metadata]['database_password'])}'",
+            schema=database.name,
+        )
+        for row in rows
+        for database in row.databases
+    )
+
+
+def converge(context: Context) -> None:
+    """Bring databases and users to what is wanted; the first node does it, the others wait until it is so.
+
+    :raises TimedOut: on another node than the first, they are still not as wanted.
+    """
+    accounts = (*SYSTEM, *wanted_accounts(context.rows, context.metadata))
+    with sql.root() as connection:
+        if context.cluster.i_am_first:
+            for statement, what in pending(connection, accounts):
+                sql.query(connection, statement)
+                context.changed(f"database: {what}")
+            return
+
+        def outstanding() -> list[str]:
+            return [what for _, what in pending(connection, accounts)]
+
+        wait_for(
+            f"{context.cluster.nodes[0].name} to make databases and users",
+            lambda: not outstanding(),
+            timeout=APPLIED_BOUND,
+            why=lambda: "; ".join(outstanding()),
+        )
+
+
+def bootstrap_accounts() -> None:
+    """Make the accounts that other members need in order to join: the state transfer's first."""
+    with sql.root() as connection:
+        for statement, _ in pending(connection, SYSTEM):
+            sql.query(connection, statement)
+
+
+def pending(connection: Connection, accounts: Iterable[Account]) -> list[tuple[str, str]]:
+    """Return the statements that are still needed, each with what it does in words."""
+    accounts = tuple(accounts)
+    schemas = {name for (name,) in sql.query(connection, "SELECT schema_name FROM information_schema.schemata")}
+    statements: list[tuple[str, str]] = []
+    for account in accounts:
+        if account.schema and account.schema not in schemas:
+            statements.append((f"CREATE DATABASE `{account.schema}` CHARACTER SET utf8mb4", f"create {account.schema}"))
+        statements += _account(account, shown_grants(connection, account))
+    return statements + _unwanted(connection, schemas)
+
+
+def shown_grants(connection: Connection, account: Account) -> tuple[str, ...]:
+    """Return what the server shows for an account; nothing when there is none."""
+    try:
+        return tuple(line for (line,) in sql.query(connection, f"SHOW GRANTS FOR {account.quoted}"))
+    except pymysql.MySQLError as error:
+        if error.args[0] in (NO_SUCH_GRANT, NO_SUCH_USER):
+            return ()
+        raise
+
+
+def _account(account: Account, shown: tuple[str, ...]) -> list[tuple[str, str]]:
+    if sorted(shown) == sorted(account.grants):
+        return []
+    statements = []
+    identity = f"{account.quoted} IDENTIFIED {account.proof}"
+    if not shown:
+        statements.append((f"CREATE USER {identity}", f"create user {account.user}"))
+    elif account.grants[0] not in shown:
+        statements.append((f"ALTER USER {identity}", f"change how {account.user} proves itself"))
+    if shown and not set(shown) <= set(account.grants):
+        # Also after a changed password, where no right differs: grants are then given anew, in the same breath.
+        revoke = f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {account.quoted}"
+        statements.append((revoke, f"narrow the rights of {account.user}"))
+    if account.everywhere != "USAGE":
+        grant = f"GRANT {account.everywhere} ON *.* TO {account.quoted}"
+        statements.append((grant, f"grant rights to {account.user}"))
+    if account.schema:
+        statements.append((account.schema_grant, f"grant {account.schema} to {account.user}"))
+    return statements
+
+
+def _unwanted(connection: Connection, schemas: Iterable[str]) -> list[tuple[str, str]]:
+    statements = []
+    if "test" in schemas:
+        statements.append(("DROP DATABASE `test`", "drop the test database"))
+    rows = sql.query(
+        connection,
+        "SELECT user, host, JSON_VALUE(priv, '$.plugin'), JSON_EXISTS(priv, '$.auth_or') FROM mysql.global_priv",
+    )
+    for user, host, plugin, alternatives in rows:
+        if user == "" or (user == "root" and host != "localhost"):
+            statements.append((f"DROP USER `{user}`@`{host}`", f"drop user '{user}'@'{host}'"))
+        elif user == "root" and (plugin != "unix_socket" or alternatives):
+            statement = "ALTER USER `root`@`localhost` IDENTIFIED VIA unix_socket"
+            statements.append((statement, "let root in by the socket only"))
+    return statements

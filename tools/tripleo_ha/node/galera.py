@@ -1,0 +1,199 @@
+"""Converging MariaDB with Galera: start it as the decision says, have it run the wanted configuration, serve SQL."""
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tripleo_ha.errors import Failure, TimedOut
+from tripleo_ha.node import databases, galera_actions, galera_facts, rolling, units
+from tripleo_ha.node.context import LOG, Context, write_file
+from tripleo_ha.node.galera_facts import Files
+from tripleo_ha.table import Row, Unit
+from tripleo_ha.topology import galera_config
+from tripleo_ha.topology.galera import Action, Decision, Facts, Phase, Recovery, Situation, decide
+from tripleo_ha.waiting import wait_for
+
+START_BOUND = 120.0
+"""Seconds in which a node is to be a member of a Primary component, else the run fails and is tried again."""
+STUCK_AFTER = 40.0
+"""Seconds of a start without any Primary component; Galera itself gives up after 30 (pc.wait_prim_timeout)."""
+POLL = 0.5
+SYNCED = "4"
+
+
+def converge(context: Context, row: Row) -> None:
+    """Have this node's server run as a Synced member, with the wanted configuration, databases and users.
+
+    :raises Failure: no rule leads on without losing data, or a bounded wait ran out; the message says for whom.
+    """
+    (unit,) = row.units
+    write_configuration(context)
+    running = galera_facts.of_this_server()
+    if running is None or running[0].phase is not Phase.PRIMARY:
+        Start(context, row, unit, Files()).bring_up()
+    if Files().fresh.exists():
+        databases.bootstrap_accounts()
+        Files().fresh.unlink()
+    units.ensure(context, row, unit, before_restart=lambda: before_restart(context, row))
+    wait_for("Galera on this node to be Synced", synced, timeout=START_BOUND, interval=0.2, why=_state)
+    databases.converge(context)
+    context.publish(
+        row.service,
+        state=galera_facts.to_publish(Facts(Phase.PRIMARY)),
+        generation=rolling.generation(context.metadata, row),
+    )
+
+
+def write_configuration(context: Context) -> None:
+    """Write the option files that mustache cannot express."""
+    mysql = context.metadata["mysql"]
+    write_file(Path(galera_config.PROVIDER_FILE), galera_config.provider_file(mysql, context.cluster.me.ip), mode=0o644)
+    write_file(Path(galera_config.EXTRA_FILE), galera_config.extra_file(mysql), mode=0o644)
+
+
+def synced() -> bool:
+    """Tell whether this node's server is Synced with a Primary component."""
+    running = galera_facts.of_this_server()
+    return bool(running and running[0].phase is Phase.PRIMARY and running[1].get("local_state") == SYNCED)
+
+
+def _state() -> str:
+    running = galera_facts.of_this_server()
+    return f"it is {running[1].get('local_state_comment')}" if running else "its server does not answer"
+
+
+def healthy(told: Mapping[str, Any]) -> bool:
+    """Judge a peer's status: whether its server may be sent clients."""
+    return bool(told.get("checks", {}).get("galera", {}).get("healthy"))
+
+
+def before_restart(context: Context, row: Row) -> None:
+    """Wait for this node's turn; where it is the only member left, have its restart found the component again.
+
+    The engine refuses that bootstrap when somebody has joined meanwhile, since then it is not safe_to_bootstrap.
+    """
+    rolling.wait_turn(context, row, healthy)
+    running = galera_facts.of_this_server()
+    if running and running[1].get("cluster_size") == "1":
+        galera_actions.arm_bootstrap()
+
+
+@dataclass
+class Start:
+    """Bringing a server up that does not run, or runs outside any Primary component."""
+
+    context: Context
+    row: Row
+    unit: Unit
+    files: Files
+    vote: str = ""
+    started_at: float | None = None
+    disk: Facts | None = None
+
+    def bring_up(self) -> None:
+        """Decide and act until this node's server is in a Primary component.
+
+        :raises Failure: the decision is to refuse.
+        :raises TimedOut: naming what was waited for last.
+        """
+        deadline = time.monotonic() + START_BOUND
+        said = ""
+        while True:
+            decision = self.step()
+            if decision.action is Action.KEEP:
+                return
+            if decision.action is Action.REFUSE:
+                raise Failure(
+                    f"Galera does not start: {decision.reason}",
+                    "tripleo-ha-node galera status shows the facts; galera recover --accept-loss-of NODE goes on",
+                )
+            if decision.reason != said:
+                LOG.info("galera: %s: %s", decision.action.value, decision.reason)
+                said = decision.reason
+            if time.monotonic() >= deadline:
+                raise TimedOut(f"waited {START_BOUND:g} s for Galera's Primary component: {decision.reason}")
+            time.sleep(POLL)
+
+    def step(self) -> Decision:
+        """Look, tell the peers, decide and act once."""
+        mine = self.look()
+        self.tell(mine)
+        facts = {self.context.cluster.me.name: mine, **peers_facts(self.context)}
+        decision = decide(self.situation(facts))
+        if mine.phase is Phase.STARTING:
+            return self.starting(decision, facts)
+        if decision.vote != self.vote:
+            # Published before any peer's vote is read again, so that of two candidates one sees the other's.
+            self.vote = decision.vote
+            self.tell(mine)
+            return Decision(Action.WAIT, decision.reason, decision.vote)
+        self.act(decision, mine)
+        return decision
+
+    def situation(self, facts: Mapping[str, Facts]) -> Situation:
+        """Put the facts beside what the metadata says."""
+        names = [node.name for node in self.context.cluster.nodes]
+        recovery = Recovery(self.context.metadata["mysql"]["recovery"])
+        return Situation(names, self.context.cluster.me.name, facts, recovery=recovery)
+
+    def look(self) -> Facts:
+        """Return this node's own facts; the disk is read again only after the server ran."""
+        running = galera_facts.of_this_server()
+        if running:
+            self.disk = None
+            return running[0]
+        if units.properties(self.unit.name, "ActiveState")["ActiveState"] in ("active", "activating", "deactivating"):
+            self.disk = None
+            self.started_at = self.started_at or time.monotonic()
+            return Facts(Phase.STARTING)
+        self.started_at = None
+        self.disk = self.disk or galera_facts.on_disk(self.files)
+        return self.disk
+
+    def tell(self, mine: Facts) -> None:
+        """Publish this node's facts and its vote."""
+        state = galera_facts.to_publish(replace(mine, vote=self.vote))
+        self.context.publish(self.row.service, state=state)
+
+    def starting(self, decision: Decision, facts: Mapping[str, Facts]) -> Decision:
+        """Wait for the server that was started, or end it when nobody is there for it to join."""
+        alone = not any(fact.phase in (Phase.PRIMARY, Phase.NON_PRIMARY) for fact in facts.values())
+        if alone and self.started_at and time.monotonic() - self.started_at > STUCK_AFTER:
+            LOG.info("galera: the server found no Primary component in %g s and is ended", STUCK_AFTER)
+            galera_actions.kill(self.unit)
+        return Decision(Action.WAIT, f"this node's server is starting ({decision.reason})")
+
+    def act(self, decision: Decision, mine: Facts) -> None:
+        """Carry the decision out; starts are not waited for here."""
+        if decision.vote not in ("", self.context.cluster.me.name) and mine.safe_to_bootstrap:
+            # Once another is to bootstrap, this flag would found a second history after the next outage.
+            galera_actions.set_safe_to_bootstrap(self.files, False)
+            self.disk = None
+        if decision.action not in (Action.CREATE, Action.BOOTSTRAP, Action.JOIN, Action.PROMOTE):
+            return
+        if mine.phase is not Phase.NON_PRIMARY:
+            self.tell(Facts(Phase.STARTING))
+        if decision.action is Action.PROMOTE:
+            galera_actions.promote()
+        elif decision.action is Action.JOIN:
+            galera_actions.start(self.unit)
+        else:
+            if decision.action is Action.CREATE:
+                galera_actions.initialise(self.files)
+            else:
+                galera_actions.prepare_bootstrap(self.files)
+            galera_actions.start(self.unit, bootstrap=True)
+        self.context.changed(f"{self.row.service}: {decision.action.value}, since {decision.reason}")
+
+
+def peers_facts(context: Context) -> dict[str, Facts]:
+    """Ask all peers at once; those that do not answer, or have not looked yet, are left out."""
+    peers = context.cluster.peers
+    if not peers:
+        return {}
+    with ThreadPoolExecutor(len(peers)) as pool:
+        told = pool.map(lambda node: galera_facts.of_peer(context.peer(node)), peers)
+        return {node.name: facts for node, facts in zip(peers, told, strict=True) if facts}

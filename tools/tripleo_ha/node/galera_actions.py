@@ -1,0 +1,91 @@
+"""What is done to this node's MariaDB: initialise, start, bootstrap, stop."""
+
+import json
+import os
+import pwd
+import re
+import shutil
+from pathlib import Path
+
+from tripleo_ha import paths
+from tripleo_ha.node import sql, units
+from tripleo_ha.node.context import write_file
+from tripleo_ha.node.galera_facts import Files
+from tripleo_ha.run import run
+from tripleo_ha.table import Unit
+
+PERMISSION = paths.RUNTIME / "galera-may-start"
+"""The unit asserts that this exists; a boot forgets it."""
+BOOTSTRAP_ONCE = Path("/run/mysqld/wsrep-new-cluster")
+"""Read by the unit, and removed by it after a start, whatever came of it."""
+INSTALL_TIMEOUT = 300.0
+
+
+def start(unit: Unit, *, bootstrap: bool = False) -> None:
+    """Start the server without waiting for it; with ``bootstrap``, as a Primary component of its own."""
+    write_file(PERMISSION, "", mode=0o644)
+    if bootstrap:
+        arm_bootstrap()
+    else:
+        BOOTSTRAP_ONCE.unlink(missing_ok=True)
+    record = paths.RUNTIME / "applied" / f"{unit.name}.json"
+    write_file(record, json.dumps({"digest": units.digest(unit.files)}))
+    run(["systemctl", "reset-failed", unit.name], timeout=30, check=False)
+    run(["systemctl", "start", "--no-block", unit.name], timeout=30)
+
+
+def arm_bootstrap() -> None:
+    """Have the next start, and only that, bootstrap."""
+    BOOTSTRAP_ONCE.parent.mkdir(exist_ok=True)
+    write_file(BOOTSTRAP_ONCE, "_WSREP_NEW_CLUSTER=--wsrep-new-cluster\n", mode=0o644)
+
+
+def kill(unit: Unit) -> None:
+    """End the server at once, and keep systemd from starting it again.
+
+    A graceful stop would remove gvwstate.dat, the evidence of who was in the last Primary view.
+    """
+    run(["systemctl", "kill", "--signal=SIGKILL", unit.name], timeout=30, check=False)
+    run(["systemctl", "stop", unit.name], timeout=120)
+
+
+def initialise(files: Files) -> None:
+    """Make an empty database in place of whatever is in the data directory.
+
+    Call this only for a node that never held data; the mark left says so until the cluster exists.
+    """
+    files.root.mkdir(parents=True, exist_ok=True)
+    for entry in files.root.iterdir():
+        if entry != files.fresh:
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    owner = _mysql()
+    write_file(files.fresh, "made by tripleo-ha-node; gone once the cluster exists\n", owner=owner)
+    os.chown(files.root, *owner)
+    command = ["mariadb-install-db", "--user=mysql", f"--datadir={files.root}", "--skip-test-db"]
+    command += ["--auth-root-authentication-method=socket", "--auth-root-socket-user=root"]
+    run([*command, "--skip-name-resolve"], timeout=INSTALL_TIMEOUT)
+
+
+def set_safe_to_bootstrap(files: Files, safe: bool) -> None:
+    """Set or clear Galera's flag in grastate.dat, with the position that goes with it left alone."""
+    text = files.grastate.read_text()
+    wanted = re.sub(r"(?m)^safe_to_bootstrap:.*$", f"safe_to_bootstrap: {int(safe)}", text)
+    write_file(files.grastate, wanted, mode=0o660, owner=_mysql())
+
+
+def prepare_bootstrap(files: Files) -> None:
+    """Let the engine accept a bootstrap here; the stored view of the past must not steer the new component."""
+    set_safe_to_bootstrap(files, True)
+    if files.gvwstate.exists():
+        files.gvwstate.replace(files.gvwstate.with_name("gvwstate.dat.before-bootstrap"))
+
+
+def promote() -> None:
+    """Make the running, non-Primary server a Primary component of those it is connected to."""
+    with sql.root() as connection:
+        sql.query(connection, "SET GLOBAL wsrep_provider_options = 'pc.bootstrap=YES'")
+
+
+def _mysql() -> tuple[int, int]:
+    entry = pwd.getpwnam("mysql")
+    return entry.pw_uid, entry.pw_gid

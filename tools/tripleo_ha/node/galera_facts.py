@@ -1,0 +1,159 @@
+"""What a node can tell about its Galera state: from its disk, from its running server, and from what peers told."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tripleo_ha.errors import Failure
+from tripleo_ha.node import sql
+from tripleo_ha.run import run
+from tripleo_ha.topology.galera import NULL_UUID, Facts, Phase, View
+
+DATADIR = Path("/var/lib/mysql")
+SERVICE = "mariadb-galera"
+RECOVERY_TIMEOUT = 600.0
+POSITION = re.compile(r"wsrep_start_position=([0-9a-f-]{36}):(-?\d+)")
+
+
+@dataclass(frozen=True)
+class Files:
+    """Galera's own files in a data directory."""
+
+    root: Path = DATADIR
+
+    @property
+    def grastate(self) -> Path:
+        """Where the state stood at the last graceful stop."""
+        return self.root / "grastate.dat"
+
+    @property
+    def gvwstate(self) -> Path:
+        """The last Primary view; removed at a graceful stop."""
+        return self.root / "gvwstate.dat"
+
+    @property
+    def transfer(self) -> Path:
+        """Exists while a state transfer to this node runs."""
+        return self.root / "sst_in_progress"
+
+    @property
+    def fresh(self) -> Path:
+        """Ours: exists from the initialisation of an empty database until its first Primary component."""
+        return self.root / "tripleo-ha-fresh"
+
+    @property
+    def tables(self) -> Path:
+        """The system tables, without which a server does not start alone."""
+        return self.root / "mysql"
+
+
+def parse_grastate(text: str) -> tuple[str, int, bool]:
+    """Return uuid, seqno and safe_to_bootstrap; null, -1 and False for what is missing or not understood."""
+    fields = dict(re.findall(r"^(\w+):\s*(\S+)", text, re.MULTILINE))
+    uuid = fields.get("uuid", NULL_UUID)
+    seqno = fields.get("seqno", "-1")
+    return uuid, int(seqno) if re.fullmatch(r"-?\d+", seqno) else -1, fields.get("safe_to_bootstrap") == "1"
+
+
+def parse_gvwstate(text: str) -> tuple[str, View | None]:
+    """Return this node's group id and the stored view, which is None unless the file is whole."""
+    own = re.search(r"^my_uuid: (\S+)", text, re.MULTILINE)
+    view = re.search(r"^view_id: (.+)$", text, re.MULTILINE)
+    members = re.findall(r"^member: (\S+)", text, re.MULTILINE)
+    if not own or not view or not members or "#vwend" not in text:
+        return "", None
+    return own[1], View(view[1].strip(), frozenset(members))
+
+
+def recovered_position() -> tuple[str, int]:
+    """Ask the redo log for the last committed position, as the unit does before each start.
+
+    :raises CommandFailed: the server cannot read its own data.
+    """
+    told = run(["galera_recovery"], timeout=RECOVERY_TIMEOUT).stdout
+    found = POSITION.search(told)
+    return (found[1], int(found[2])) if found else (NULL_UUID, -1)
+
+
+def on_disk(files: Files, recover: Any = recovered_position) -> Facts:
+    """Return the facts of a node whose server does not run.
+
+    :param recover: called only where grastate.dat does not tell the position: after a crash.
+    """
+    try:
+        uuid, seqno, safe = parse_grastate(files.grastate.read_text())
+    except FileNotFoundError:
+        uuid, seqno, safe = NULL_UUID, -1, False
+    aborted = files.transfer.exists()
+    if files.fresh.exists() or (uuid == NULL_UUID and not aborted and not files.tables.exists()):
+        return Facts(Phase.BLANK)
+    had_grastate = uuid != NULL_UUID
+    if seqno < 0 and not aborted and files.tables.exists():
+        found, position = recover()
+        if not had_grastate or found == uuid:
+            uuid, seqno = found, position
+    member, view = parse_gvwstate(files.gvwstate.read_text()) if files.gvwstate.exists() else ("", None)
+    valid = uuid != NULL_UUID and seqno >= 0
+    return Facts(Phase.DOWN, uuid, seqno, safe and valid, aborted or not had_grastate, member, view)
+
+
+def of_status(status: Mapping[str, Any]) -> Facts:
+    """Return the facts of a running server, from its wsrep status variables."""
+    phase = Phase.PRIMARY if status.get("cluster_status") == "Primary" else Phase.NON_PRIMARY
+    return Facts(
+        phase,
+        uuid=str(status.get("local_state_uuid", NULL_UUID)),
+        seqno=int(status.get("last_committed", -1)),
+        member=str(status.get("gcomm_uuid", "")),
+    )
+
+
+def of_this_server() -> tuple[Facts, Mapping[str, str]] | None:
+    """Return the facts and the wsrep status of this node's server, or None when it does not answer."""
+    try:
+        with sql.root(timeout=5) as connection:
+            status = sql.wsrep_status(connection)
+    except Failure:
+        return None
+    return of_status(status), status
+
+
+def to_publish(facts: Facts) -> dict[str, Any]:
+    """Return facts as JSON values, for :func:`of_peer` on another node."""
+    told = asdict(facts)
+    told["phase"] = facts.phase.value
+    told["view"] = {"id": facts.view.id, "members": sorted(facts.view.members)} if facts.view else None
+    return told
+
+
+def from_published(told: Mapping[str, Any]) -> Facts:
+    """Read back what :func:`to_publish` gave.
+
+    :raises KeyError, ValueError, TypeError: it is something else.
+    """
+    view = told["view"]
+    fields = {name: told[name] for name in ("uuid", "seqno", "safe_to_bootstrap", "aborted", "member", "vote")}
+    return Facts(Phase(told["phase"]), **fields, view=View(view["id"], frozenset(view["members"])) if view else None)
+
+
+def of_peer(told: Mapping[str, Any] | None) -> Facts | None:
+    """Return a peer's facts from its status, or None while it has not said what it holds.
+
+    A running server speaks for itself; what the peer published counts only where no server answers. A peer that
+    published that it was started, and whose server does not answer, is starting.
+    """
+    if told is None:
+        return None
+    published = told.get("published", {}).get(SERVICE, {}).get("state")
+    live = told.get("checks", {}).get("galera", {}).get("facts") or {}
+    try:
+        stated = from_published(published) if published else None
+        if live.get("cluster_status"):
+            return replace(of_status(live), vote=stated.vote if stated else "")
+    except (KeyError, TypeError, ValueError):
+        return None
+    if stated and stated.phase in (Phase.PRIMARY, Phase.NON_PRIMARY):
+        return replace(stated, phase=Phase.STARTING)
+    return stated

@@ -1,0 +1,237 @@
+"""Who starts Galera, and how: the decision after a first boot, an outage of one node, or an outage of all.
+
+Facts come from every node that answers; the decision is a pure function of them and of the ordered node list. The
+rules are those of ENGINES: a state's UUID is compared before its seqno, a null UUID or a state transfer that was cut
+short is never eligible, ``safe_to_bootstrap`` is believed only beside a valid position.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+NULL_UUID = "00000000-0000-0000-0000-000000000000"
+
+
+class Phase(Enum):
+    """What a node's server is doing; of a node that does not answer at all nothing is known."""
+
+    BLANK = "blank"
+    """Does not run, and its disk never held data of a cluster."""
+    DOWN = "down"
+    """Does not run, and holds data, whole or not."""
+    STARTING = "starting"
+    """Was started by a decision of its own and does not answer queries yet."""
+    NON_PRIMARY = "non-primary"
+    """Runs, but outside any Primary component."""
+    PRIMARY = "primary"
+    """Runs as a member of a Primary component."""
+
+
+@dataclass(frozen=True)
+class View:
+    """The last Primary view that a node stored (gvwstate.dat): its id, and its members by their group ids."""
+
+    id: str
+    members: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What one node says about its own state.
+
+    ``uuid`` and ``seqno`` are its position, after the recovery of its redo log where it had crashed. ``aborted``: a
+    state transfer to it was cut short. ``member`` is its own group id in ``view``. ``vote`` names the node that it
+    would have bootstrap, as it last decided.
+    """
+
+    phase: Phase
+    uuid: str = NULL_UUID
+    seqno: int = -1
+    safe_to_bootstrap: bool = False
+    aborted: bool = False
+    member: str = ""
+    view: View | None = None
+    vote: str = ""
+
+    @property
+    def eligible(self) -> bool:
+        """Whether a cluster may be bootstrapped from this node's data."""
+        return (
+            self.phase in (Phase.DOWN, Phase.NON_PRIMARY)
+            and self.uuid not in ("", NULL_UUID)
+            and self.seqno >= 0
+            and not self.aborted
+        )
+
+
+class Action(Enum):
+    """What a node does now."""
+
+    KEEP = "keep"
+    """It runs in a Primary component."""
+    CREATE = "create"
+    """Initialise an empty database and bootstrap it: a new cluster."""
+    BOOTSTRAP = "bootstrap"
+    """Start a Primary component from the data on this node."""
+    PROMOTE = "promote"
+    """Turn the running non-Primary server into a Primary component."""
+    JOIN = "join"
+    """Start, and join the others."""
+    WAIT = "wait"
+    """Ask again later."""
+    REFUSE = "refuse"
+    """No rule leads on from here without losing data: a person must say so."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """An action, why, and the node that this one would have bootstrap (published as its vote)."""
+
+    action: Action
+    reason: str
+    vote: str = ""
+
+
+class Recovery(Enum):
+    """``mysql.recovery`` of the metadata: what to do while a node stays silent that might hold later commits."""
+
+    SAFETY = "safety"
+    AVAILABILITY = "availability"
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that one node knows: the ordered names of the cluster, who it is, and the facts of those that answered.
+
+    ``lost`` are nodes that an operator named as lost; what only they held is given up.
+
+    Invariant of :func:`decide`: *no node bootstraps unless every node that could hold a later committed transaction
+    has answered, or an operator named it as lost* (or the metadata states that a majority may go on without). That
+    nobody silent is ahead is proven by one of
+
+    - every node of the cluster has answered or is lost;
+    - one view was the last Primary view of all its members and all of them have answered: a later Primary
+      component would have had one of them as a member;
+    - one node alone left last and gracefully (``safe_to_bootstrap``), and nobody that answered contradicts it.
+
+    Two nodes that know different answers may choose differently, so a node bootstraps only while every node that
+    answered and does not run votes for it. A vote is published before the votes of others are read: of two
+    candidates, at least one reads the other's earlier vote.
+    """
+
+    nodes: Sequence[str]
+    me: str
+    facts: Mapping[str, Facts]
+    lost: frozenset[str] = frozenset()
+    recovery: Recovery = Recovery.SAFETY
+
+    @property
+    def mine(self) -> Facts:
+        """This node's own facts."""
+        return self.facts[self.me]
+
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """Nodes that neither answered nor are lost."""
+        return tuple(name for name in self.nodes if name not in self.facts and name not in self.lost)
+
+    def those(self, *phases: Phase) -> tuple[str, ...]:
+        """Return the nodes that answered with one of these phases, in the cluster's order."""
+        return tuple(name for name in self.nodes if name in self.facts and self.facts[name].phase in phases)
+
+
+def decide(now: Situation) -> Decision:
+    """Say what this node does now; see :class:`Situation` for the invariant."""
+    if now.mine.phase is Phase.PRIMARY:
+        return Decision(Action.KEEP, "runs in the Primary component")
+    if primary := now.those(Phase.PRIMARY):
+        if now.mine.phase is Phase.NON_PRIMARY:
+            return Decision(Action.WAIT, f"the engine joins this node to {_words(primary)} by itself")
+        return Decision(Action.JOIN, f"{_words(primary)} {_are(primary)} in the Primary component")
+    others_starting = [name for name in now.those(Phase.STARTING) if name != now.me]
+    if others_starting:
+        return Decision(Action.WAIT, f"{_words(others_starting)} {_are(others_starting)} starting")
+    if reforming(now):
+        return Decision(Action.JOIN, "all members of the last Primary view are back, and form it again")
+    if not now.silent and set(now.those(Phase.BLANK)) == set(now.facts):
+        first = now.those(Phase.BLANK)[0]
+        return _elect(now, first, Action.CREATE, "no node ever held data")
+    return _after_outage(now)
+
+
+def reforming(now: Situation) -> bool:
+    """Tell whether starting this node completes the last Primary view beside members that still run.
+
+    Such members hold the view in memory; Galera (pc.recovery) forms it again when all of its members are connected.
+    """
+    view = now.mine.view
+    if now.mine.phase is not Phase.DOWN or view is None:
+        return False
+    running = {now.facts[name].member for name in now.those(Phase.NON_PRIMARY)}
+    stopped = {fact.member for fact in now.facts.values() if fact.phase is Phase.DOWN and fact.view == view}
+    return bool(running & view.members) and view.members <= running | stopped
+
+
+def _after_outage(now: Situation) -> Decision:
+    eligible = [name for name in now.nodes if name in now.facts and now.facts[name].eligible]
+    if not eligible:
+        if now.silent:
+            return Decision(Action.WAIT, f"no node that answered has whole data; {_words(now.silent)} silent")
+        return Decision(Action.REFUSE, "no node has whole data: every state transfer was cut short or never began")
+    if len({now.facts[name].uuid for name in eligible}) > 1:
+        told = ", ".join(f"{name} {now.facts[name].uuid}" for name in eligible)
+        return Decision(Action.REFUSE, f"the nodes hold states of different clusters: {told}")
+    best = max(eligible, key=lambda name: _rank(now, name))
+    proof = nobody_silent_is_ahead(now, eligible, best)
+    if not proof:
+        return Decision(Action.WAIT, f"{_words(now.silent)} silent and may hold later commits than {best}")
+    action = Action.PROMOTE if now.facts[best].phase is Phase.NON_PRIMARY else Action.BOOTSTRAP
+    return _elect(now, best, action, f"{best} is the most advanced (seqno {now.facts[best].seqno}); {proof}")
+
+
+def _rank(now: Situation, name: str) -> tuple[int, bool, bool, int]:
+    facts = now.facts[name]
+    return (facts.seqno, facts.safe_to_bootstrap, facts.phase is Phase.NON_PRIMARY, -now.nodes.index(name))
+
+
+def nobody_silent_is_ahead(now: Situation, eligible: Collection[str], best: str) -> str:
+    """Return why no silent node can hold a later commit than ``best``, or an empty string."""
+    if not now.silent:
+        lost = [name for name in now.nodes if name in now.lost and name not in now.facts]
+        return f"an operator named {_words(lost)} as lost" if lost else "every node has answered"
+    if whole_view(now, best):
+        return "all members of the last Primary view have answered"
+    holders = [name for name in eligible if now.facts[name].safe_to_bootstrap]
+    if holders == [best]:
+        return f"{best} left last and gracefully"
+    if now.recovery is Recovery.AVAILABILITY and 2 * len(eligible) > len(now.nodes):
+        return "mysql.recovery is availability and a majority has answered"
+    return ""
+
+
+def whole_view(now: Situation, best: str) -> bool:
+    """Tell whether ``best``'s last view is the last view of all its members, and all of them have answered."""
+    view = now.facts[best].view
+    if view is None:
+        return False
+    agreeing = {fact.member for fact in now.facts.values() if fact.view == view and fact.phase is Phase.DOWN}
+    return view.members <= agreeing
+
+
+def _elect(now: Situation, chosen: str, action: Action, reason: str) -> Decision:
+    voters = [name for name in now.those(Phase.BLANK, Phase.DOWN) if name not in (now.me, chosen)]
+    if chosen != now.me:
+        return Decision(Action.WAIT, f"{chosen} is to {action.value}: {reason}", chosen)
+    against = [name for name in voters if now.facts[name].vote != now.me]
+    against += [name for name in now.those(Phase.NON_PRIMARY) if now.facts[name].vote not in ("", now.me)]
+    if against:
+        return Decision(Action.WAIT, f"{_words(against)} must agree that {now.me} is to {action.value}", chosen)
+    return Decision(action, reason, chosen)
+
+
+def _words(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+
+def _are(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
