@@ -117,10 +117,9 @@ def _defaults_of_up(parser: argparse.ArgumentParser) -> None:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
-    return value
+    if not text.isdecimal() or not 0 < int(text) < 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return float(text)
 
 
 def default_state() -> Path:
@@ -133,7 +132,7 @@ def _call(action: Action, locks: bool, arguments: argparse.Namespace) -> int:
     if action is _up or action is _scale:
         _check_wish(arguments)
     prerequisites.check_root()
-    if locks and action is not _up and not state.is_dir():
+    if locks and action not in (_up, _down) and not state.is_dir():
         raise UsageError(f"there is no test bed in {state}", "`tools/devtest` makes one")
     if action is _up:
         flow.refuse_foreign(state)
@@ -174,9 +173,7 @@ def _prove(bed: Bed, no_verify: bool, progress: Progress) -> int:
 
 
 def _progress(state: Path) -> Progress:
-    progress = Progress(state / "devtest.log")
-    progress.say(f"state and log in {state}")
-    return progress
+    return Progress(state / "devtest.log")
 
 
 def _status(arguments: argparse.Namespace, state: Path) -> int:

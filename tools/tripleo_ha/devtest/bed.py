@@ -185,8 +185,8 @@ class Bed:
         """Return whether a node has converged on what it was handed last, and if not, why as far as it tells."""
         if not self.running(node):
             return False, "not running"
-        told = {name: self.read(node, f"{name}.json") for name in ("metadata", "converged", "refused")}
-        return convergence.judge(self.metadata(node), told["metadata"], told["converged"], told["refused"])
+        accepted, report, refused = (self.read(node, f"{name}.json") for name in ("metadata", "converged", "refused"))
+        return convergence.judge(self.metadata(node), accepted, report, refused)
 
     def wait_converged(
         self,

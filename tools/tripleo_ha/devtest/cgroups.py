@@ -39,11 +39,11 @@ def release(state: Path) -> None:
         _own_mount(state).rmdir()
 
 
-def pids(cgroup: Path) -> Iterator[int]:
-    """Yield every process in the cgroup and below."""
-    for listing in [cgroup / "cgroup.procs", *cgroup.glob("**/cgroup.procs")]:
+def pids(*cgroups: Path) -> Iterator[int]:
+    """Yield the processes in these very cgroups, leaving out those below and cgroups that are gone."""
+    for cgroup in cgroups:
         with contextlib.suppress(OSError):
-            yield from map(int, listing.read_text().split())
+            yield from map(int, (cgroup / "cgroup.procs").read_text().split())
 
 
 def populated(cgroup: Path) -> bool:
@@ -71,8 +71,7 @@ def remove(cgroup: Path) -> None:
 
     :raises Failure: it is in use.
     """
-    below = sorted((path for path in cgroup.glob("**/") if path.is_dir()), reverse=True)
-    for path in [*below, cgroup]:
+    for path in (Path(where) for where, _, _ in os.walk(cgroup, topdown=False)):
         try:
             path.rmdir()
         except FileNotFoundError:

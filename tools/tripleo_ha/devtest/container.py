@@ -135,7 +135,9 @@ def wait_booting(node: BedNode, cgroup: Path) -> int:
 
 def leader(cgroup: Path) -> int | None:
     """Return the pid on this machine of the node's PID 1, or None when there is none at work."""
-    for pid in cgroups.pids(cgroup):
+    # It is first in nspawn's payload itself, then moves to a scope of its own: two places, not a walk over all.
+    boots = sorted(cgroup.glob("boot*"))
+    for pid in cgroups.pids(*(boot / place for boot in boots for place in ("payload/init.scope", "payload"))):
         with contextlib.suppress(OSError, StopIteration, ValueError):
             status = Path(f"/proc/{pid}/status").read_text().splitlines()
             inside = next(line for line in status if line.startswith("NSpid:")).split()[1:]

@@ -48,6 +48,7 @@ def up(state: Path, wish: Wish, progress: Progress) -> Bed:
         raise UsageError(
             f"the bed in {state} has {len(record.nodes)} controllers; `devtest scale {wish.scale}` changes it"
         )
+    progress.say(f"state and log in {state}")
     if packages := prerequisites.install():
         progress.say(f"installed {', '.join(packages)}")
     with progress.step("image"):
