@@ -25,6 +25,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "node/corosync.py": ("pacemaker.corosync_authkey",),
     "node/galera.py": ("mysql.recovery",),
     "node/identity.py": ("derived.urls", "keystone.admin_password"),
+    "node/rabbitmq.py": ("rabbit.erlang_cookie",),
     "topology/firewall.py": ("base.ssh_sources",),
     "topology/galera_config.py": ("mysql.gcache_mb", "mysql.failure_detection_s", "mysql.extra"),
     "topology/haproxy.py": ("haproxy.stats_password", "haproxy.maxconn", "haproxy.extra"),

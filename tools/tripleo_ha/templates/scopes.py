@@ -95,6 +95,7 @@ class _Walker:
             self.walk(tag.children, scopes, known)
         else:
             there = {shape.path[:length] for length in range(1, len(shape.path) + 1)}
+            there |= {(needed,) for needed in self.tree.needs.get(shape.path[0] if shape.path else "", ())}
             self.walk(tag.children, (*scopes, inner), known | there)
 
     def _resolve(self, tag: Tag, scopes: Scopes, known: Known) -> list[Shape]:

@@ -84,11 +84,13 @@ class Shape:
 class Tree:
     """The whole of it.
 
-    ``implied`` maps a path under ``derived`` to the metadata key whose presence brings it about.
+    ``implied`` maps a path under ``derived`` to the metadata key whose presence brings it about; ``needs`` maps a
+    metadata key to those without which the checker refuses it.
     """
 
     root: Shape
     implied: Mapping[Path, str]
+    needs: Mapping[str, frozenset[str]]
 
 
 def tree(rows: Iterable[Row]) -> Tree:
@@ -109,7 +111,18 @@ def tree(rows: Iterable[Row]) -> Tree:
             group["additionalProperties"] = False
     required = ["derived", "cluster", "node", *(name for name, found in sections.items() if found.get("x-always"))]
     root = Shape((), {"type": "object", "properties": {**sections, "derived": derived}, "required": required})
-    return Tree(root, implied)
+    direct = {name: frozenset(found.get("x-needs", ())) for name, found in sections.items()}
+    return Tree(root, implied, {name: _closure(name, direct) for name in direct})
+
+
+def _closure(name: str, direct: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    reached: set[str] = set()
+    ahead = [name]
+    while ahead:
+        fresh = direct[ahead.pop()] - reached
+        reached |= fresh
+        ahead += fresh
+    return frozenset(reached)
 
 
 def _from_row(row: Row) -> Iterable[Path]:

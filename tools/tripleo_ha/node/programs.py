@@ -1,0 +1,126 @@
+"""Each configuration file judged by the program that reads it, where this machine has that program."""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tripleo_ha.run import CommandFailed, run
+
+TIMEOUT = 60.0
+RABBITMQ = "/usr/lib/rabbitmq/lib"
+CUTTLEFISH = """
+Schemas = filelib:wildcard("{home}/*/plugins/*/priv/schema/*.schema"),
+case cuttlefish_schema:files(Schemas) of
+    {{errorlist, E}} -> io:format("~p~n", [E]), halt(1);
+    Schema ->
+        case cuttlefish_conf:files({confs}) of
+            {{errorlist, E}} -> io:format("~p~n", [E]), halt(1);
+            Conf ->
+                case cuttlefish_generator:map(Schema, Conf) of
+                    {{error, _, {{errorlist, E}}}} ->
+                        [io:format("~s~n", [cuttlefish_error:xlate(X)]) || {{error, X}} <- E], halt(1);
+                    _ -> halt(0)
+                end
+        end
+end.
+"""
+"""RabbitMQ has no command that checks a configuration; this is what its start-up does with one."""
+
+Verdict = Literal["good", "bad", "not checked"]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a program says of a file: ``reason`` is its own words, or why it was not asked."""
+
+    file: str
+    verdict: Verdict
+    program: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A program that can check a file; ``command`` makes its argv from the root of the rendered tree."""
+
+    file: str
+    program: str
+    command: Callable[[Path], Sequence[str]]
+
+
+def _oslo(service: str) -> Judge:
+    file = f"/etc/{service}/{service}.conf"
+    return Judge(
+        file,
+        "oslo-config-validator",
+        lambda root: ["oslo-config-validator", "--namespace", service, *_OSLO, "--input-file", f"{root}{file}"],
+    )
+
+
+_OSLO = tuple(
+    word
+    for namespace in (
+        "oslo.log",
+        "oslo.messaging",
+        "oslo.db",
+        "oslo.cache",
+        "oslo.middleware",
+        "keystonemiddleware.auth_token",
+    )
+    for word in ("--namespace", namespace)
+)
+"""The libraries whose options every service's file may hold."""
+
+
+def _mariadb(root: Path) -> Sequence[str]:
+    # --help makes it read and judge every option, and end.
+    return ["mariadbd", f"--defaults-file={root}/mariadb-check.cnf", "--verbose", "--help"]
+
+
+def _rabbitmq(root: Path) -> Sequence[str]:
+    files = [root / "etc/rabbitmq/rabbitmq.conf", *sorted((root / "etc/rabbitmq/conf.d").glob("*.conf"))]
+    listed = "[" + ", ".join(f'"{file}"' for file in files) + "]"
+    libraries = sorted(str(path) for path in Path(RABBITMQ).glob("*/plugins/*/ebin"))
+    return ["erl", "-noinput", "-pa", *libraries, "-eval", CUTTLEFISH.format(home=RABBITMQ, confs=listed)]
+
+
+JUDGES: tuple[Judge, ...] = (
+    Judge("/etc/chrony/conf.d/tripleo-ha.conf", "chronyd", lambda root: ["chronyd", "-p", "-f", _at(root, "chrony")]),
+    Judge("/etc/corosync/corosync.conf", "corosync", lambda root: ["corosync", "-t", "-c", _at(root, "corosync")]),
+    Judge("/etc/haproxy/haproxy.cfg", "haproxy", lambda root: ["haproxy", "-c", "-q", "-f", _at(root, "haproxy")]),
+    Judge("/etc/mysql/mariadb.conf.d/90-tripleo-ha.cnf", "mariadbd", _mariadb),
+    Judge("/etc/nftables.conf", "nft", lambda root: ["nft", "-c", "-f", _at(root, "nftables")]),
+    Judge("/etc/rabbitmq/rabbitmq.conf", "erl", _rabbitmq),
+    _oslo("ceilometer"),
+    _oslo("keystone"),
+)
+
+
+def _at(root: Path, part: str) -> str:
+    return f"{root}{next(judge.file for judge in JUDGES if part in judge.file)}"
+
+
+def judge(root: Path, files: Mapping[str, object], judges: Sequence[Judge] = JUDGES) -> Iterator[Judgement]:
+    """Ask every program that is installed about its file.
+
+    :param root: the directory under which the files stand at their own paths.
+    :param files: the paths that were rendered; a program whose file is not among them is not asked.
+    """
+    if any(file.startswith("/etc/mysql/") for file in files):
+        (root / "mariadb-check.cnf").write_text(f"!includedir {root}/etc/mysql/mariadb.conf.d\n")
+    for item in judges:
+        if item.file in files:
+            yield _ask(item, root)
+    (root / "mariadb-check.cnf").unlink(missing_ok=True)
+
+
+def _ask(item: Judge, root: Path) -> Judgement:
+    if shutil.which(item.program) is None:
+        return Judgement(item.file, "not checked", item.program, "not installed here")
+    try:
+        run(item.command(root), timeout=TIMEOUT)
+    except CommandFailed as error:
+        return Judgement(item.file, "bad", item.program, error.output.strip() or error.reason)
+    return Judgement(item.file, "good", item.program)
