@@ -36,6 +36,7 @@ class Account:
     proof: str
     everywhere: str = "USAGE"
     schema: str = ""
+    options: str = ""
 
     @property
     def quoted(self) -> str:
@@ -45,7 +46,7 @@ class Account:
     @property
     def grants(self) -> tuple[str, ...]:
         """What SHOW GRANTS says when the account is as wanted."""
-        first = f"GRANT {self.everywhere} ON *.* TO {self.quoted} IDENTIFIED {self.proof}"
+        first = f"GRANT {self.everywhere} ON *.* TO {self.quoted} IDENTIFIED {self.proof}{self.options}"
         return (first, self.schema_grant) if self.schema else (first,)
 
     @property
@@ -61,7 +62,7 @@ SYSTEM = (
     # The health endpoint: SHOW STATUS needs no right.
     Account("tripleo-ha", "localhost", "VIA unix_socket"),
 )
-KNOWN = ("root", "mariadb.sys", *(account.user for account in SYSTEM))
+ROOT = Account("root", "localhost", "VIA unix_socket", "ALL PRIVILEGES", options=" WITH GRANT OPTION")
 
 
 def native_hash(password: str) -> str:
@@ -162,14 +163,9 @@ def _unwanted(connection: Connection, schemas: Iterable[str]) -> list[tuple[str,
     statements = []
     if "test" in schemas:
         statements.append(("DROP DATABASE `test`", "drop the test database"))
-    rows = sql.query(
-        connection,
-        "SELECT user, host, JSON_VALUE(priv, '$.plugin'), JSON_EXISTS(priv, '$.auth_or') FROM mysql.global_priv",
-    )
-    for user, host, plugin, alternatives in rows:
+    for user, host in sql.query(connection, "SELECT user, host FROM mysql.global_priv"):
         if user == "" or (user == "root" and host != "localhost"):
             statements.append((f"DROP USER `{user}`@`{host}`", f"drop user '{user}'@'{host}'"))
-        elif user == "root" and (plugin != "unix_socket" or alternatives):
-            statement = "ALTER USER `root`@`localhost` IDENTIFIED VIA unix_socket"
-            statements.append((statement, "let root in by the socket only"))
+    if ROOT.grants[0] not in shown_grants(connection, ROOT):
+        statements.append((f"ALTER USER {ROOT.quoted} IDENTIFIED {ROOT.proof}", "let root in by the socket only"))
     return statements

@@ -87,14 +87,15 @@ def on_disk(files: Files, recover: Any = recovered_position) -> Facts:
     except FileNotFoundError:
         uuid, seqno, safe = NULL_UUID, -1, False
     aborted = files.transfer.exists()
+    member, view = parse_gvwstate(files.gvwstate.read_text()) if files.gvwstate.exists() else ("", None)
     if files.fresh.exists() or (uuid == NULL_UUID and not aborted and not files.tables.exists()):
-        return Facts(Phase.BLANK)
+        # A joiner is in the view before its transfer begins, so a blank node may be the last of a view to answer.
+        return Facts(Phase.BLANK, member=member, view=view)
     had_grastate = uuid != NULL_UUID
     if seqno < 0 and not aborted and files.tables.exists():
         found, position = recover()
         if not had_grastate or found == uuid:
             uuid, seqno = found, position
-    member, view = parse_gvwstate(files.gvwstate.read_text()) if files.gvwstate.exists() else ("", None)
     valid = uuid != NULL_UUID and seqno >= 0
     return Facts(Phase.DOWN, uuid, seqno, safe and valid, aborted or not had_grastate, member, view)
 

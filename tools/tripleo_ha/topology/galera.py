@@ -168,7 +168,9 @@ def reforming(now: Situation) -> bool:
     if now.mine.phase is not Phase.DOWN or view is None:
         return False
     running = {now.facts[name].member for name in now.those(Phase.NON_PRIMARY)}
-    stopped = {fact.member for fact in now.facts.values() if fact.phase is Phase.DOWN and fact.view == view}
+    stopped = {
+        fact.member for fact in now.facts.values() if fact.view == view and fact.phase in (Phase.BLANK, Phase.DOWN)
+    }
     return bool(running & view.members) and view.members <= running | stopped
 
 
@@ -214,7 +216,8 @@ def whole_view(now: Situation, best: str) -> bool:
     view = now.facts[best].view
     if view is None:
         return False
-    agreeing = {fact.member for fact in now.facts.values() if fact.view == view and fact.phase is Phase.DOWN}
+    stopped = (Phase.BLANK, Phase.DOWN)
+    agreeing = {fact.member for fact in now.facts.values() if fact.view == view and fact.phase in stopped}
     return view.members <= agreeing
 
 
