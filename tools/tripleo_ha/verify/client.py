@@ -1,0 +1,207 @@
+"""What a client does through the virtual IPs, and what it saw. Call these from where clients are on the network."""
+
+import http.client
+import json
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import amqp
+import pymysql
+
+from tripleo_ha.errors import Failure
+
+TIMEOUT = 5
+
+
+@dataclass(frozen=True)
+class Account:
+    """The trial's name and password, valid for SQL (schema, user) and AMQP (user); see ``node.trial``."""
+
+    name: str
+    password: str = field(repr=False)
+
+    @classmethod
+    def invent(cls) -> "Account":
+        """Return an account that nobody has."""
+        return cls(f"tripleo_ha_verify_{uuid.uuid4().hex[:8]}", uuid.uuid4().hex)
+
+
+@dataclass(frozen=True)
+class HttpSeen:
+    """Answers to a number of requests, by who served them (empty when not told) and by status."""
+
+    served_by: Mapping[str, int]
+    statuses: Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class BrokerSeen:
+    """Where a client's queues are: ``quorum`` is the quorum queue, ``probes`` one exclusive queue per connection.
+
+    An exclusive queue is on the node that its connection reached, so that asking where it is tells that node.
+    ``publisher`` is the probe of the connection that published and had it confirmed.
+    """
+
+    quorum: str
+    payload: str
+    probes: tuple[str, ...]
+    publisher: str
+
+
+def sql(address: str, port: int, account: Account, timeout: float = TIMEOUT) -> "pymysql.connections.Connection[Any]":
+    """Return an autocommitting connection; ``timeout`` in seconds is for connecting and for each answer.
+
+    :raises pymysql.MySQLError: no server is there or it refuses.
+    """
+    return pymysql.connect(
+        host=address,
+        port=port,
+        user=account.name,
+        password=account.password,
+        database=account.name,
+        autocommit=True,
+        connect_timeout=max(1, int(timeout)),
+        read_timeout=timeout,
+        write_timeout=timeout,
+    )
+
+
+def write_row(connection: "pymysql.connections.Connection[Any]", row: str, at: float) -> None:
+    """Insert one row; it is committed when this returns."""
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO written (id, at) VALUES (%s, %s)", (row, at))
+
+
+def sql_hosts(address: str, port: int, account: Account, connections: int) -> Counter[str]:
+    """Return which database server answered on each of several connections held at once."""
+    opened: list[pymysql.connections.Connection[Any]] = []
+    hosts: Counter[str] = Counter()
+    try:
+        for _ in range(connections):
+            opened.append(sql(address, port, account))
+        for connection in opened:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT @@hostname")
+                row = cursor.fetchone()
+                hosts[str(row[0]) if row else ""] += 1
+    finally:
+        for connection in opened:
+            connection.close()
+    return hosts
+
+
+def broker(address: str, port: int, account: Account, timeout: float = TIMEOUT) -> "amqp.Connection":
+    """Return an open AMQP connection, not connected yet to any channel.
+
+    :raises OSError: no broker is there.
+    :raises amqp.AMQPError: it refuses.
+    """
+    connection = amqp.Connection(
+        host=f"{address}:{port}",
+        userid=account.name,
+        password=account.password,
+        virtual_host="/",
+        connect_timeout=timeout,
+        read_timeout=timeout,
+        write_timeout=timeout,
+        confirm_publish=True,
+    )
+    connection.connect()
+    return connection
+
+
+@contextmanager
+def broker_trial(address: str, port: int, account: Account, connections: int) -> Iterator[BrokerSeen]:
+    """Declare a quorum queue, publish to it, and keep ``connections`` connections with a probe queue each.
+
+    The probes exist only inside the ``with`` statement.
+    """
+    opened: list[amqp.Connection] = []
+    try:
+        probes = []
+        for index in range(connections):
+            opened.append(broker(address, port, account))
+            probes.append(f"{account.name}.probe{index}")
+            opened[-1].channel().queue_declare(probes[-1], exclusive=True, auto_delete=False)
+        quorum, payload = f"{account.name}.quorum", uuid.uuid4().hex
+        channel = opened[0].channel()
+        declare_quorum(channel, quorum)
+        publish(channel, quorum, payload)
+        yield BrokerSeen(quorum, payload, tuple(probes), probes[0])
+    finally:
+        for connection in opened:
+            connection.close()
+
+
+def declare_quorum(channel: "amqp.Channel", queue: str) -> None:
+    """Declare a durable quorum queue."""
+    channel.queue_declare(queue, durable=True, auto_delete=False, arguments={"x-queue-type": "quorum"})
+
+
+def publish(channel: "amqp.Channel", queue: str, payload: str, timeout: float = TIMEOUT) -> None:
+    """Publish a persistent message; the broker has confirmed it when this returns.
+
+    :raises Failure: the broker refused it.
+    """
+    message = amqp.Message(payload, delivery_mode=2)
+    try:
+        channel.basic_publish_confirm(message, routing_key=queue, mandatory=True, confirm_timeout=timeout)
+    except amqp.exceptions.MessageNacked as error:
+        raise Failure(f"the broker refused a message to {queue}") from error
+
+
+def http_answers(
+    address: str, port: int, path: str, requests: int, headers: Mapping[str, str] | None = None
+) -> HttpSeen:
+    """Send GET requests one after another, each on a connection of its own.
+
+    :raises OSError: one of them got no answer.
+    """
+    served: Counter[str] = Counter()
+    statuses: Counter[int] = Counter()
+    for _ in range(requests):
+        with closing(http.client.HTTPConnection(address, port, timeout=TIMEOUT)) as connection:
+            connection.request("GET", path, headers={"Connection": "close", **(headers or {})})
+            answer = connection.getresponse()
+            answer.read()
+            served[answer.getheader("X-Served-By", "")] += 1
+            statuses[answer.status] += 1
+    return HttpSeen(served, statuses)
+
+
+def issue_token(address: str, port: int, password: str, timeout: float = TIMEOUT) -> str:
+    """Return a token of the user admin, scoped to the project admin.
+
+    :raises OSError: nobody answered.
+    :raises Failure: the answer is no token.
+    """
+    domain = {"id": "default"}
+    user = {"name": "admin", "domain": domain, "password": password}
+    body = {
+        "auth": {
+            "identity": {"methods": ["password"], "password": {"user": user}},
+            "scope": {"project": {"name": "admin", "domain": domain}},
+        }
+    }
+    headers = {"Content-Type": "application/json", "Connection": "close"}
+    with closing(http.client.HTTPConnection(address, port, timeout=timeout)) as connection:
+        connection.request("POST", "/v3/auth/tokens", json.dumps(body), headers)
+        answer = connection.getresponse()
+        answer.read()
+        token = answer.getheader("X-Subject-Token")
+    if answer.status != 201 or not token:
+        raise Failure(f"Keystone answered {answer.status} to a request for a token")
+    return token
+
+
+def validate_token(address: str, port: int, token: str, requests: int) -> HttpSeen:
+    """Have a token validated several times.
+
+    :raises OSError: one of the requests got no answer.
+    """
+    headers = {"X-Auth-Token": token, "X-Subject-Token": token}
+    return http_answers(address, port, "/v3/auth/tokens?nocatalog", requests, headers)

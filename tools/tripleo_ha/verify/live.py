@@ -1,0 +1,41 @@
+"""Verifying until a cluster is good or time is over, and showing the results."""
+
+import sys
+import time
+from collections.abc import Sequence
+
+from tripleo_ha.devtest.bed import Bed
+from tripleo_ha.verify.result import CheckResult
+from tripleo_ha.verify.runner import Target, verify
+from tripleo_ha.verify.transport import BedTransport
+
+PAUSE_S = 1.0
+SETTLE_S = 60.0
+"""A converged cluster may still elect a leader or move a virtual IP back to rest."""
+
+
+def verify_bed(bed: Bed, wait: float = SETTLE_S) -> int:
+    """Verify a test bed for up to ``wait`` seconds, print the table, and return 0 when every check is good, else 1."""
+    results = until_good(Target.of(BedTransport(bed)), wait)
+    print(table(results, color=sys.stdout.isatty()), flush=True)  # noqa: T201
+    return 0 if all(result.ok for result in results) else 1
+
+
+def until_good(target: Target, wait: float) -> list[CheckResult]:
+    """Verify, again and again for ``wait`` seconds at most, until every check is good; return the last results."""
+    deadline = time.monotonic() + wait
+    while True:
+        results = verify(target)
+        if all(result.ok for result in results) or time.monotonic() + PAUSE_S >= deadline:
+            return results
+        time.sleep(PAUSE_S)
+
+
+def table(results: Sequence[CheckResult], *, color: bool = False) -> str:
+    """Return results as lines for a person, failures last, where they are seen."""
+    width = max((len(result.name) for result in results), default=0)
+    marks = {True: "\033[32mok\033[0m  ", False: "\033[31mFAIL\033[0m"} if color else {True: "ok  ", False: "FAIL"}
+    ordered = sorted(results, key=lambda result: (not result.ok, result.name))
+    lines = [f"{marks[result.ok]}  {result.name:<{width}}  {result.evidence}" for result in ordered]
+    failed = sum(not result.ok for result in results)
+    return "\n".join([*lines, f"{len(results)} checks, {f'{failed} failed' if failed else 'all good'}"])
