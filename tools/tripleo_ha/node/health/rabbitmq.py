@@ -1,29 +1,65 @@
 """Whether this node's broker may be sent clients: it runs, has no alarm of its own, and is in the majority."""
 
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from tripleo_ha.node.health.result import CheckResult
 from tripleo_ha.node.rabbitmq_api import Api, Unauthorized, Unavailable
 from tripleo_ha.topology.rabbitmq import Membership
 
-TIMEOUT = 1.5
+TIMEOUT = 1.0
+MEMORY = 12.0
+"""Seconds for which the last view of the cluster stands in for one that can't be had.
+
+Asked who runs, a broker asks its peers, and so hangs until it has noticed that one lost its power: a few seconds, by
+net_ticktime at the latest. Without a memory every survivor would leave the balancer just then.
+"""
+GRACE = 60.0
+"""Seconds for which a broker that refuses the monitor's password counts as well: a new one is being applied."""
 
 
-def check(metadata: Mapping[str, Any]) -> CheckResult:
+@dataclass
+class Memory:
+    """What earlier checks found, with the time (monotonic seconds) they did."""
+
+    seen: Membership | None = None
+    seen_at: float = 0.0
+    refused_since: float | None = None
+
+
+_memory = Memory()
+
+
+def check(metadata: Mapping[str, Any], memory: Memory = _memory) -> CheckResult:
     """Ask the broker on this node as its user ``monitor``.
 
     A member that is down makes nobody unhealthy; being without a majority does, and so does an alarm, since a
     broker in alarm takes no more messages.
     """
-    me = metadata["node"]["name"]
+    now = time.monotonic()
+    password = metadata["rabbit"]["monitor_password"]
     try:
-        with Api("monitor", metadata["rabbit"]["monitor_password"], timeout=TIMEOUT) as api:
-            nodes = api.membership()
+        with Api("monitor", password, timeout=TIMEOUT) as api:
             alarms = api.alarms()
-    except (Unavailable, Unauthorized) as error:
-        return CheckResult(False, error.message, {"members": [], "running": []}, {"up": 0.0})
-    return judge(me, nodes, alarms)
+            memory.refused_since = None
+            seen = _membership(api, memory, now)
+    except Unauthorized as error:
+        memory.refused_since = memory.refused_since or now
+        return CheckResult(now - memory.refused_since < GRACE, error.message, {}, {"up": 1.0})
+    except Unavailable as error:
+        return CheckResult(False, error.message, {}, {"up": 0.0})
+    return judge(metadata["node"]["name"], seen, alarms)
+
+
+def _membership(api: Api, memory: Memory, now: float) -> Membership:
+    try:
+        memory.seen, memory.seen_at = api.membership(), now
+    except Unavailable:
+        if memory.seen is None or now - memory.seen_at > MEMORY:
+            raise
+    return memory.seen
 
 
 def judge(me: str, seen: Membership, alarms: tuple[str, ...]) -> CheckResult:
