@@ -83,24 +83,27 @@ def forget_departed(context: Context, row: Row) -> None:
 
 
 def wait_until_started(context: Context, resources: Sequence[str]) -> None:
-    """Wait until each resource is started on exactly one node.
+    """Wait until this node is a member and each resource is started on exactly one.
 
-    :raises TimedOut: naming those that are not.
+    :raises TimedOut: naming what is not so.
     """
-    idle: list[str] = list(resources)
+    me = context.cluster.me.name
+    lacking = ["Pacemaker does not answer"]
 
     def all_started() -> bool:
         status = cib.status()
         if status is not None:
-            idle[:] = [name for name in resources if len(topology.started_on(status, name)) != 1]
-        return status is not None and not idle
+            lacking[:] = [] if topology.is_online(status, me) else [f"{me} is not online"]
+            idle = [name for name in resources if len(topology.started_on(status, name)) != 1]
+            lacking.extend(f"{name} is not on exactly one node" for name in idle)
+        return not lacking
 
     wait_for(
         "Pacemaker's resources to run",
         all_started,
         timeout=STARTED_TIMEOUT,
         interval=0.3,
-        why=lambda: f"not on exactly one node: {', '.join(idle)}",
+        why=lambda: "; ".join(lacking),
     )
 
 

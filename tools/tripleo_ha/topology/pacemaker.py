@@ -68,8 +68,10 @@ def seed(configuration: Element) -> str:
 
 
 def merged(live: Element, configuration: Element) -> Element:
-    """Return a copy of the live ``cib`` in which what is ours is as in ``configuration``."""
+    """Return a copy of the live ``cib``, one epoch on, in which what is ours is as in ``configuration``."""
     cib = copy.deepcopy(live)
+    cib.set("epoch", str(int(live.get("epoch", "0")) + 1))
+    cib.set("num_updates", "0")
     mine = cib.find("configuration")
     assert mine is not None
     for section in configuration:
@@ -115,6 +117,12 @@ def started_on(status: Element, resource: str) -> tuple[str, ...]:
         if found.get("id") == resource and found.get("role") == "Started" and found.get("failed") != "true"
         for node in found.iterfind("node")
     )
+
+
+def is_online(status: Element, node: str) -> bool:
+    """Tell whether ``crm_mon`` counts a node as one that may run resources."""
+    found = (each for each in status.iterfind("nodes/node") if each.get("name") == node)
+    return any(each.get("online") == "true" and each.get("pending") == "false" for each in found)
 
 
 def _properties(cluster: Cluster, metadata: Mapping[str, Any]) -> dict[str, str]:
