@@ -147,16 +147,18 @@ def _account(account: Account, shown: tuple[str, ...]) -> list[tuple[str, str]]:
         statements.append((f"CREATE USER {identity}", f"create user {account.user}"))
     elif account.grants[0] not in shown:
         statements.append((f"ALTER USER {identity}", f"change how {account.user} proves itself"))
-    if shown and not set(shown) <= set(account.grants):
-        # Also after a changed password, where no right differs: grants are then given anew, in the same breath.
+    rights, wanted = _rights(shown), _rights(account.grants)
+    if rights - wanted:
         revoke = f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {account.quoted}"
         statements.append((revoke, f"narrow the rights of {account.user}"))
-    if account.everywhere != "USAGE":
-        grant = f"GRANT {account.everywhere} ON *.* TO {account.quoted}"
-        statements.append((grant, f"grant rights to {account.user}"))
-    if account.schema:
-        statements.append((account.schema_grant, f"grant {account.schema} to {account.user}"))
+        rights = set()
+    statements += [(line, f"give {account.user} its rights") for line in sorted(wanted - rights) if "USAGE" not in line]
     return statements
+
+
+def _rights(grants: Iterable[str]) -> set[str]:
+    """Return grants without the proof of identity, which may change while rights stay."""
+    return {line.partition(" IDENTIFIED ")[0] for line in grants}
 
 
 def _unwanted(connection: Connection, schemas: Iterable[str]) -> list[tuple[str, str]]:
