@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-REFERENCE = "docs/metadata-reference.rst"
+REFERENCE = "docs/metadata-reference.md"
 
 
 @dataclass(frozen=True)

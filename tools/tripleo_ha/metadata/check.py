@@ -6,6 +6,7 @@ from typing import Any
 from tripleo_ha.metadata import rules, schema, service_rules, validation
 from tripleo_ha.metadata.findings import Finding
 from tripleo_ha.metadata.rule import Document
+from tripleo_ha.metadata.tree import MAX_DEPTH, is_too_deep
 
 
 class Checker:
@@ -18,11 +19,16 @@ class Checker:
     def __init__(self) -> None:
         self._verdicts: dict[tuple[str, str], tuple[Finding, ...]] = {}
 
-    def check(self, document: Any) -> list[Finding]:
-        """Check one document, which has no alias loops; see :func:`check_document`."""
+    def check(self, document: Any, *, partial: bool = False) -> list[Finding]:
+        """Check one document, which has no alias loops; see :func:`check_document`.
+
+        :param partial: it is a part of a document, as it stands in a template: no section is missed.
+        """
         found = validation.check_root(document)
         if not isinstance(document, Mapping):
             return found
+        if partial:
+            found = [finding for finding in found if finding.rule != "THA102"]
         broken = set()
         for name in schema.sections():
             if name in document:
@@ -30,7 +36,8 @@ class Checker:
                 found += verdict
                 broken |= {name} if verdict else set()
         valid = {name: document[name] for name in schema.sections() if name in document and name not in broken}
-        found += self._remembered("rules", valid, lambda: list(judge(valid, frozenset(document))))
+        present = frozenset(schema.sections()) if partial else frozenset(document)
+        found += self._remembered(f"rules {sorted(present, key=str)}", valid, lambda: list(judge(valid, present)))
         return found
 
     def _section(self, name: str, value: Any) -> tuple[Finding, ...]:
@@ -73,4 +80,6 @@ def check_document(document: Mapping[str, Any]) -> list[Finding]:
 
     :param document: JSON-like, without loops; it is not changed.
     """
+    if is_too_deep(document):
+        return [Finding("THA004", (), f"nested deeper than {MAX_DEPTH} levels", f"at most {MAX_DEPTH} levels")]
     return Checker().check(document)

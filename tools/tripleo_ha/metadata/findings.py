@@ -23,6 +23,7 @@ class Finding:
     :param file: where the document came from, as the user named it; empty when it came from no file.
     :param line: 1-based; 0 when not known.
     :param column: 1-based, in characters; 0 when not known.
+    :param width: characters of the key or value on that line; 0 when not known.
     """
 
     rule: str
@@ -35,10 +36,11 @@ class Finding:
     file: str = ""
     line: int = 0
     column: int = 0
+    width: int = 0
 
-    def located(self, file: str, line: int, column: int) -> "Finding":
+    def located(self, file: str, line: int, column: int, width: int = 0) -> "Finding":
         """Return the same finding with its place in a file."""
-        return replace(self, file=file, line=line, column=column)
+        return replace(self, file=file, line=line, column=column, width=width)
 
     def __str__(self) -> str:
         where = f"{dotted(self.path)}: " if self.path else ""

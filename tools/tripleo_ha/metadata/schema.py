@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tripleo_ha import paths
-from tripleo_ha.errors import UsageError
 from tripleo_ha.metadata.findings import Path
 
 Schema = Mapping[str, Any]
@@ -21,13 +20,9 @@ def read(name: str) -> dict[str, Any]:
     """Return one schema, read once in a process.
 
     :param name: of a file in ``schemas/``, without its suffix.
-    :raises UsageError: there is none of that name.
+    :raises OSError: there is none of that name.
     """
-    try:
-        text = (paths.schemas() / f"{name}.json").read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise UsageError(f"no schema of that name: {name!r}", f"there are: {', '.join(names())}") from error
-    schema: dict[str, Any] = json.loads(text)
+    schema: dict[str, Any] = json.loads((paths.schemas() / f"{name}.json").read_text(encoding="utf-8"))
     return schema
 
 

@@ -16,6 +16,8 @@ _TYPES = {
     "object": "a map",
 }
 _NUMBER_WITH_UNIT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]{0,8})\s*\Z")
+_DOTTED = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}(/[0-9]{1,2})?\Z")
+"""An address with a number out of bounds is the one text that is worth showing and cannot be a secret."""
 _BOOLEAN_WORDS = frozenset({"yes", "no", "on", "off", "true", "false"})
 
 
@@ -37,14 +39,14 @@ def kind(value: object) -> str:
 
 
 def found(keyword: str, value: object, declared: schema.Schema) -> str:
-    """Say what stands there. Numbers and booleans are shown, unless declared secret; text is not."""
+    """Say what stands there. Numbers, booleans and addresses are shown, unless declared secret; other text is not."""
     if declared.get("x-secret"):
         return _size(value) if keyword in ("minLength", "maxLength") else f"{kind(value)} of another form"
     if keyword in ("minimum", "maximum") or isinstance(value, bool):
         shown = str(value).lower()
         return shown if len(shown) <= 40 else f"a number of {len(shown)} digits"
     if keyword in ("pattern", "format", "enum") and isinstance(value, str):
-        return "other text"
+        return value if _DOTTED.match(value) else "other text"
     return _size(value) if keyword.startswith(("min", "max")) else kind(value)
 
 

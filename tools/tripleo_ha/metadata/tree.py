@@ -1,6 +1,5 @@
 """What a parser brings home: the document, where each part of it stands, and what was wrong with its notation."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,17 +57,6 @@ class Node:
             node = child
         return mark if on_key or not path else node.mark
 
-    def scalars(self, path: Path = ()) -> Iterator[tuple[Path, Mark]]:
-        """Walk the places of all values that hold no others."""
-        if self.children is None:
-            yield path, self.mark
-        elif isinstance(self.children, dict):
-            for key, child in self.children.items():
-                yield from child.scalars((*path, key))
-        else:
-            for index, child in enumerate(self.children):
-                yield from child.scalars((*path, index))
-
 
 @dataclass(slots=True)
 class Parsed:
@@ -82,7 +70,7 @@ class Parsed:
     def fault(self, rule: str, message: str, mark: Mark, path: Path = (), expected: str = "", hint: str = "") -> None:
         """Record what is wrong with the notation at ``mark``."""
         self.findings.append(
-            Finding(rule, path, message, expected, hint, on_key=True, line=mark.line, column=mark.column)
+            Finding(rule, path, message, expected, hint, "error", True, "", mark.line, mark.column, mark.width)
         )
 
 
@@ -111,3 +99,22 @@ def too_many(mark: Mark) -> Unreadable:
         mark,
         f"at most {MAX_NODES} values",
     )
+
+
+def is_too_deep(value: Any) -> bool:
+    """Tell whether a value is nested deeper than metadata can be, without recursion and whatever it holds."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = (
+            [
+                item
+                for parent in level
+                for item in (parent.values() if isinstance(parent, dict) else parent)
+                if isinstance(item, (dict, list))
+            ]
+            if isinstance(value, (dict, list))
+            else []
+        )
+        if not level:
+            return False
+    return True

@@ -1,0 +1,102 @@
+"""Finding a controller's metadata in a Heat template, or in what ``openstack stack show`` prints."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tripleo_ha.metadata import schema
+from tripleo_ha.metadata.findings import Path
+
+FUNCTIONS = frozenset(
+    {
+        "get_param", "get_attr", "get_resource", "get_file", "resource_facade",
+        "str_replace", "str_replace_strict", "str_replace_vstrict", "str_split",
+        "list_join", "list_concat", "list_concat_unique", "map_merge", "map_replace",
+        "repeat", "digest", "yaql", "contains", "filter", "make_url",
+        "if", "equals", "and", "or", "not", "condition", "Ref",
+    }
+)  # fmt: skip
+"""Heat's functions: what they stand for is not known before the stack is made."""
+_TEMPLATE = ("heat_template_version", "HeatTemplateFormatVersion", "AWSTemplateFormatVersion")
+_HOLDERS = ("metadata", "config", "Metadata")
+"""Keys of a resource or its properties that may hold metadata."""
+
+
+def is_template(value: Mapping[str, Any]) -> bool:
+    """Tell whether this is a Heat template."""
+    return any(key in value for key in _TEMPLATE)
+
+
+def is_stack(value: Mapping[str, Any]) -> bool:
+    """Tell whether this is what Heat says about a stack that exists."""
+    return "stack_name" in value and ("outputs" in value or "stack_status" in value)
+
+
+def metadata_in(value: Mapping[str, Any]) -> list[tuple[Path, Any]]:
+    """Return each part of a template or a stack that is metadata of controllers, with its path.
+
+    A text that holds JSON is read; what is found in it has the text's own path.
+    """
+    if is_template(value):
+        return [found for key in ("resources", "Resources") for found in _in_resources(value.get(key), (key,))]
+    return list(_in_outputs(value.get("outputs")))
+
+
+def _in_resources(resources: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    if not isinstance(resources, Mapping):
+        return
+    for name, resource in resources.items():
+        places: list[tuple[Path, Any]] = [((*path, name), resource)]
+        for key in ("properties", "Properties"):
+            if isinstance(resource, Mapping):
+                places.append(((*path, name, key), resource.get(key)))
+        for place, holder in places:
+            for key in _HOLDERS:
+                if isinstance(holder, Mapping) and _is_metadata(holder.get(key)):
+                    yield (*place, key), holder[key]
+
+
+def _in_outputs(outputs: Any) -> Iterator[tuple[Path, Any]]:
+    if not isinstance(outputs, list):
+        return
+    for index, output in enumerate(outputs):
+        if isinstance(output, Mapping):
+            path: Path = ("outputs", index, "output_value")
+            yield from _in_value(output.get("output_value"), path, 0)
+
+
+def _in_value(value: Any, path: Path, depth: int) -> Iterator[tuple[Path, Any]]:
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return
+    if _is_metadata(value):
+        yield path, value
+    elif depth == 0 and isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _in_value(item, (*path, str(key)), 1)
+    elif depth == 0 and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _in_value(item, (*path, index), 1)
+
+
+def _is_metadata(value: Any) -> bool:
+    return isinstance(value, Mapping) and any(name in value for name in schema.sections())
+
+
+def unknown_places(value: Any, path: Path = ()) -> Iterator[Path]:
+    """Yield the path of each call of one of Heat's functions in a template."""
+    if isinstance(value, Mapping):
+        if len(value) == 1 and _is_function(next(iter(value))):
+            yield path
+            return
+        for key, item in value.items():
+            yield from unknown_places(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from unknown_places(item, (*path, index))
+
+
+def _is_function(key: Any) -> bool:
+    return isinstance(key, str) and (key in FUNCTIONS or key.startswith("Fn::"))

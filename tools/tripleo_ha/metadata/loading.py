@@ -1,0 +1,113 @@
+"""From text to a document, with the place of every key known once it is asked for."""
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from tripleo_ha.metadata.findings import Finding
+from tripleo_ha.metadata.reading import MAX_BYTES, Input
+from tripleo_ha.metadata.tree import Mark, Node, Parsed, is_too_deep
+
+_UTF8_BOM = b"\xef\xbb\xbf"
+_LOOKS_LIKE_JSON = re.compile(r'\s*(?:\{\s*["}]|\[)')
+
+
+@dataclass
+class Document:
+    """One document as it was read: its value, and what was wrong with the notation.
+
+    ``value`` means nothing when ``usable`` is false.
+    """
+
+    name: str
+    text: str
+    is_json: bool
+    value: Any = None
+    usable: bool = True
+    findings: list[Finding] = field(default_factory=list)
+
+    @cached_property
+    def node(self) -> Node:
+        """Where everything stands. Reading it takes another pass, which a document without findings is spared."""
+        return _parse(self.text, is_json=self.is_json).node or Node(Mark(1, 1))
+
+    def locate(self, finding: Finding) -> Finding:
+        """Return a finding with this file's name and the line and column of its path."""
+        if finding.line:
+            return finding.located(self.name, finding.line, finding.column, finding.width)
+        mark = self.node.mark_of(finding.path, on_key=finding.on_key)
+        return finding.located(self.name, mark.line, mark.column, mark.width)
+
+
+def load(source: Input) -> Document:
+    """Read what one input holds. Nothing that it may hold raises.
+
+    :param source: without a ``problem``.
+    """
+    name = source.name
+    if len(source.content) > MAX_BYTES:
+        limit = f"at most {MAX_BYTES // 1024 // 1024} MiB"
+        return _refused(name, Finding("THA005", (), "larger than metadata can be", limit, line=1, column=1))
+    try:
+        text = source.content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return _refused(name, _not_text(source.content[: error.start]))
+    if "\0" in text:
+        return _refused(name, _not_text(source.content[: source.content.index(b"\0")]))
+    with_bom = source.content.startswith(_UTF8_BOM)
+    return _load_text(name, text[1:] if with_bom else text, with_bom=with_bom)
+
+
+def _refused(name: str, finding: Finding) -> Document:
+    return Document(
+        name, "", is_json=False, usable=False, findings=[finding.located(name, finding.line, finding.column)]
+    )
+
+
+def _not_text(before: bytes) -> Finding:
+    line_start = before.rfind(b"\n") + 1
+    column = len(before[line_start:].decode("utf-8", errors="replace")) + 1
+    return Finding("THA010", (), "not text in UTF-8", "text in UTF-8", "", line=before.count(b"\n") + 1, column=column)
+
+
+def _load_text(name: str, text: str, *, with_bom: bool) -> Document:
+    from tripleo_ha.metadata import json_tree
+
+    is_json = name.endswith(".json")
+    if is_json or text.lstrip()[:1] in ("{", "["):
+        try:
+            value = json_tree.fast(text)
+        except (ValueError, RecursionError):
+            is_json = is_json or (not name.endswith((".yaml", ".yml")) and bool(_LOOKS_LIKE_JSON.match(text)))
+        else:
+            document = Document(name, text, is_json=True, value=value)
+            if with_bom or is_too_deep(value):
+                _take(document, document_parse(text, is_json=True, with_bom=with_bom))
+            return document
+    document = Document(name, text, is_json=is_json)
+    _take(document, document_parse(text, is_json=is_json, with_bom=with_bom))
+    return document
+
+
+def document_parse(text: str, *, is_json: bool, with_bom: bool = False) -> Parsed:
+    """Read text with positions; a byte order mark is a fault in JSON, whose parsers on the nodes refuse it."""
+    parsed = _parse(text, is_json=is_json)
+    if with_bom and is_json:
+        parsed.fault("THA010", "a byte order mark before the first character", Mark(1, 1), (), "UTF-8 without it")
+    return parsed
+
+
+def _parse(text: str, *, is_json: bool) -> Parsed:
+    if is_json:
+        from tripleo_ha.metadata import json_tree
+
+        return json_tree.parse(text)
+    from tripleo_ha.metadata import yaml_tree
+
+    return yaml_tree.parse(text)
+
+
+def _take(document: Document, parsed: Parsed) -> None:
+    document.value, document.usable = parsed.value, parsed.usable
+    document.findings = [document.locate(finding) for finding in parsed.findings]
