@@ -64,7 +64,7 @@ def sql(address: str, port: int, account: Account, timeout: float = TIMEOUT) -> 
         password=account.password,
         database=account.name,
         autocommit=True,
-        connect_timeout=max(1, int(timeout)),
+        connect_timeout=timeout,
         read_timeout=timeout,
         write_timeout=timeout,
     )
