@@ -9,8 +9,9 @@ from pathlib import Path
 
 from tripleo_ha import paths
 from tripleo_ha.cluster import Node
+from tripleo_ha.errors import TimedOut
 from tripleo_ha.node import units
-from tripleo_ha.node.context import Context, write_file
+from tripleo_ha.node.context import LOG, Context, write_file
 from tripleo_ha.run import run
 from tripleo_ha.table import Row, Unit
 from tripleo_ha.waiting import wait_for
@@ -18,6 +19,8 @@ from tripleo_ha.waiting import wait_for
 AUTHKEY = Path("/etc/corosync/authkey")
 INVOCATIONS = Path("/run/systemd/units")
 TURN_TIMEOUT = 120.0
+MEMBER_TIMEOUT = 15.0
+"""Seconds for a membership that is just being formed."""
 
 
 def write_key(context: Context) -> None:
@@ -38,8 +41,8 @@ def write_key(context: Context) -> None:
 def ensure(context: Context, row: Row, unit: Unit) -> None:
     """Have Corosync run with its present key and configuration.
 
-    A running one reads them anew, all members one after another and only when all have them: with a new key that is
-    what keeps them talking to each other.
+    Running ones read them anew all at once, when every member has them: with a new key that is what keeps them talking
+    to each other.
 
     :raises TimedOut: a member that answers has not got the new configuration.
     """
@@ -50,9 +53,11 @@ def ensure(context: Context, row: Row, unit: Unit) -> None:
         context.changed(f"{row.service}: {unit.name} started")
     elif _applied(record, unit) != wanted:
         context.publish(row.service, corosync_has=wanted)
-        _wait_for_members(context, "corosync_has", wanted, context.cluster.peers)
-        _wait_for_members(context, "corosync_runs", wanted, context.cluster.nodes[: context.cluster.me.index])
-        run(["corosync-cfgtool", "-R"], timeout=60)
+        for node in context.cluster.peers:
+            what = f"{node.name} to have the new Corosync configuration"
+            wait_for(what, partial(_told, context, node, "corosync_has", wanted), timeout=TURN_TIMEOUT)
+        if not _was_reloaded(context, wanted):
+            run(["corosync-cfgtool", "-R"], timeout=60)
         context.changed(f"{row.service}: {unit.name} reloaded")
     write_file(record, json.dumps({"digest": wanted, "invocation": _invocation(unit)}))
     context.publish(row.service, corosync_has=wanted, corosync_runs=wanted)
@@ -71,16 +76,34 @@ def _invocation(unit: Unit) -> str:
         return ""
 
 
-def _wait_for_members(context: Context, fact: str, wanted: str, nodes: tuple[Node, ...]) -> None:
-    """Wait until every one of ``nodes`` that answers at all has published ``fact`` as ``wanted``.
+def _was_reloaded(context: Context, wanted: str) -> bool:
+    """Wait while a node before this one reloads the whole cluster; tell whether that included this node.
 
-    A silent one is not waited for: it reads the configuration when it starts.
+    One reload reaches every member, and another one while keys are being exchanged throws members out.
     """
-    for node in nodes:
-        what = f"{node.name} to have the new Corosync configuration"
-        wait_for(what, partial(_has, context, node, fact, wanted), timeout=TURN_TIMEOUT)
+    for node in context.cluster.nodes[: context.cluster.me.index]:
+        if context.peer(node) is None:
+            continue
+        what = f"{node.name} to have the cluster reload its Corosync configuration"
+        wait_for(what, partial(_told, context, node, "corosync_runs", wanted), timeout=TURN_TIMEOUT)
+        try:
+            wait_for(f"{node.name} to be a member", partial(_is_member, node), timeout=MEMBER_TIMEOUT)
+        except TimedOut as error:
+            LOG.warning("%s; reloading by itself", error)
+            return False
+        return True
+    return False
 
 
-def _has(context: Context, node: Node, fact: str, wanted: str) -> bool:
+def _is_member(node: Node) -> bool:
+    key = f"runtime.members.{node.id}.status"
+    return "joined" in run(["corosync-cmapctl", "-g", key], timeout=30, check=False).stdout
+
+
+def _told(context: Context, node: Node, fact: str, wanted: str) -> bool:
+    """Tell whether a node published ``fact`` as ``wanted``.
+
+    A node that does not answer is not waited for: it reads the configuration when it starts.
+    """
     told = context.peer(node)
-    return told is None or told.get("published", {}).get("pacemaker", {}).get(fact) == wanted
+    return told is None or bool(told.get("published", {}).get("pacemaker", {}).get(fact) == wanted)
