@@ -17,14 +17,15 @@ SERVICE = "haproxy"
 SOCKET = "/run/haproxy/admin.sock"
 SERVER_STATE = "/run/haproxy/server-state"
 MAXCONN = 4000
-"""Sessions at once per balanced listener, unless the row or the metadata say otherwise."""
-OWN_SESSIONS = 200
-"""Room for statistics, peers and what is being accepted while a listener is full."""
+"""Connections in all, unless the metadata say otherwise or the rows add up to more."""
+OWN_CONNECTIONS = 200
+"""Room for statistics and peers."""
 HARD_STOP_S = 900
 """A worker that was replaced ends its sessions after this long. It checks no server any more, so that a session
 it still holds is not cut when the server becomes unhealthy: long sessions end in bounded time."""
 WRITER_WAIT_MS = 500
 """How long a connection waits for the peers to say who the writer is, when this process doesn't know it."""
+RETRIES = 3
 DEAD_PEER_MS = 10_000
 DIGEST_MARK = "tripleo-ha"
 
@@ -43,8 +44,8 @@ def render(rows: Sequence[Row], cluster: Cluster, metadata: Mapping[str, Any]) -
     own = {listener.name: listener for row in rows if row.service == SERVICE for listener in row.listeners}
     if missing := sorted({"peers", "statistics"} - set(own)):
         raise Failure(f"the service row {SERVICE} has no listener {' and '.join(missing)}")
-    default_maxconn = settings.get("maxconn", MAXCONN)
-    maxconn = sum(_maxconn(listener, default_maxconn) for listener in offered) + OWN_SESSIONS
+    asked = sum(listener.balance.maxconn or 0 for listener in offered if listener.balance)
+    maxconn = max(settings.get("maxconn", MAXCONN), asked + OWN_CONNECTIONS)
     extra = settings.get("extra", {})
     body = [
         *_defaults(extra.get("defaults", {})),
@@ -52,7 +53,7 @@ def render(rows: Sequence[Row], cluster: Cluster, metadata: Mapping[str, Any]) -
         *_statistics(cluster, own["statistics"].port, settings["stats_password"]),
     ]
     for listener in offered:
-        body += _listen(listener, cluster, default_maxconn)
+        body += _listen(listener, cluster, maxconn)
     head = _global(cluster, maxconn, extra.get("global", {}))
     text = "\n".join([*head, *body]) + "\n"
     return text.replace("@DIGEST@", hashlib.sha256(text.encode()).hexdigest(), 1)
@@ -96,11 +97,6 @@ def _no_clash(offered: Sequence[Listener], cluster: Cluster) -> None:
                 raise Failure(f"listeners {other} and {listener.name} both want port {listener.port} of VIP {vip}")
 
 
-def _maxconn(listener: Listener, default: int) -> int:
-    assert listener.balance
-    return listener.balance.maxconn or default
-
-
 def _global(cluster: Cluster, maxconn: int, extra: Mapping[str, Any]) -> Iterator[str]:
     yield "global"
     yield f"    description '{DIGEST_MARK} @DIGEST@'"
@@ -110,6 +106,8 @@ def _global(cluster: Cluster, maxconn: int, extra: Mapping[str, Any]) -> Iterato
     yield "    chroot /var/lib/haproxy"
     yield f"    localpeer {cluster.me.name}"
     yield f"    maxconn {maxconn}"
+    # Where the host grants fewer file handles, an entry that takes fewer connections beats one that doesn't start.
+    yield "    no strict-limits"
     yield f"    stats socket {SOCKET} mode 600 level admin expose-fd listeners"
     yield "    stats timeout 30s"
     yield f"    server-state-file {SERVER_STATE}"
@@ -164,7 +162,7 @@ def _statistics(cluster: Cluster, port: int, password: str) -> Iterator[str]:
     yield "    stats refresh 10s"
 
 
-def _listen(listener: Listener, cluster: Cluster, default_maxconn: int) -> Iterator[str]:
+def _listen(listener: Listener, cluster: Cluster, total: int) -> Iterator[str]:
     balance = listener.balance
     assert balance
     yield f"\nlisten {listener.name}"
@@ -172,7 +170,8 @@ def _listen(listener: Listener, cluster: Cluster, default_maxconn: int) -> Itera
     dead_peer = "" if listener.protocol == "http" else f" tcp-ut {DEAD_PEER_MS}ms"
     for vip in balance.vips:
         yield f"    bind {_end(cluster.virtual_ips[vip].ip, listener.port)}{dead_peer}"
-    yield f"    maxconn {_maxconn(listener, default_maxconn)}"
+    # Half at most for one service, so that its flood doesn't close the entry to the others.
+    yield f"    maxconn {balance.maxconn or total // 2}"
     yield f"    timeout connect {balance.connect_ms}ms"
     yield f"    timeout client {balance.client_ms}ms"
     yield f"    timeout server {balance.server_ms}ms"
@@ -196,6 +195,11 @@ def _http(cluster: Cluster) -> Iterator[str]:
 
 def _tcp() -> Iterator[str]:
     yield "    option tcplog"
+    # HAProxy 3.0 forgets a connection that is under way to a server when that is marked down: its client hangs for
+    # ever, no timeout applies. It is ended as it should be if a filter still reads its requests, so one does; the
+    # limit is out of reach.
+    yield "    filter bwlim-in attached default-limit 1g default-period 1s"
+    yield "    tcp-request content set-bandwidth-limit attached"
     for side, keyword in (("cli", "clitcpka"), ("srv", "srvtcpka")):
         yield f"    option {side}tcpka"
         yield f"    {keyword}-idle 5s"
@@ -207,13 +211,15 @@ def _spread(listener: Listener, balance: Balance) -> Iterator[str]:
     if balance.mode != "single":
         yield f"    balance {balance.mode}"
         yield from ["    hash-type consistent"] if balance.mode == "source" else []
-        yield "    retries 3"
+        yield f"    retries {RETRIES}"
         yield "    option redispatch 1"
         return
     # A redispatched connection would make a second writer while the first still has its sessions.
     yield "    no option redispatch"
-    yield "    retries 1"
-    yield "    stick-table type integer size 1 nopurge peers controllers"
+    yield "    retries 0"
+    # There is one key, the writer. But every connection takes an entry until it is established, and a full table
+    # is not written to: with size 1 the entry would keep the first writer for ever, and traffic flap back to it.
+    yield "    stick-table type integer size 100k nopurge peers controllers"
     yield "    stick on int(1)"
     yield f"    tcp-request inspect-delay {WRITER_WAIT_MS}ms"
     yield f"    tcp-request content accept if {{ int(1),in_table({listener.name}) }}"
@@ -234,7 +240,7 @@ def _servers(listener: Listener, balance: Balance, cluster: Cluster) -> Iterator
     options = [
         f"check inter {check.interval_ms}ms fastinter {max(check.interval_ms // 4, 50)}ms",
         f"downinter {check.interval_ms}ms rise {check.rise} fall {check.fall}",
-        "on-marked-down shutdown-sessions",
+        "observe layer4 error-limit 1 on-error fastinter on-marked-down shutdown-sessions",
     ]
     if check.port:
         options.insert(1, f"port {check.port}")
