@@ -49,6 +49,8 @@ def ensure(context: Context, row: Row, unit: Unit) -> None:
     wanted = units.digest(unit.files)
     record = paths.RUNTIME / "applied" / f"{unit.name}.json"
     if not units.is_active(unit.name):
+        context.publish(row.service, corosync_has=wanted)
+        _wait_for_running(context, wanted)
         units.start(unit.name)
         context.changed(f"{row.service}: {unit.name} started")
     elif _applied(record, unit) != wanted:
@@ -76,6 +78,16 @@ def _invocation(unit: Unit) -> str:
         return ""
 
 
+def _wait_for_running(context: Context, wanted: str) -> None:
+    """Wait until no member runs another configuration than the one this node is about to start with.
+
+    Two nodes that join a cluster of one would otherwise be a majority without it, and take its virtual IPs.
+    """
+    for node in context.cluster.peers:
+        what = f"{node.name} to run the new Corosync configuration"
+        wait_for(what, partial(_told, context, node, "corosync_runs", wanted, None), timeout=TURN_TIMEOUT)
+
+
 def _was_reloaded(context: Context, wanted: str) -> bool:
     """Wait while a node before this one reloads the whole cluster; tell whether that included this node.
 
@@ -100,10 +112,10 @@ def _is_member(node: Node) -> bool:
     return "joined" in run(["corosync-cmapctl", "-g", key], timeout=30, check=False).stdout
 
 
-def _told(context: Context, node: Node, fact: str, wanted: str) -> bool:
-    """Tell whether a node published ``fact`` as ``wanted``.
+def _told(context: Context, node: Node, fact: str, *wanted: str | None) -> bool:
+    """Tell whether a node published one of ``wanted`` as ``fact``; None stands for nothing published.
 
     A node that does not answer is not waited for: it reads the configuration when it starts.
     """
     told = context.peer(node)
-    return told is None or bool(told.get("published", {}).get("pacemaker", {}).get(fact) == wanted)
+    return told is None or told.get("published", {}).get("pacemaker", {}).get(fact) in wanted

@@ -34,6 +34,7 @@ def converge(context: Context, row: Row) -> None:
     running = galera_facts.of_this_server()
     if running is None or running[0].phase is not Phase.PRIMARY:
         Start(context, row, unit, Files()).bring_up()
+    Files().elected.unlink(missing_ok=True)
     if Files().fresh.exists():
         databases.bootstrap_accounts()
         Files().fresh.unlink()

@@ -75,6 +75,7 @@ def set_safe_to_bootstrap(files: Files, safe: bool) -> None:
 
 def prepare_bootstrap(files: Files) -> None:
     """Let the engine accept a bootstrap here; the stored view of the past must not steer the new component."""
+    write_file(files.elected, "", owner=_mysql())
     set_safe_to_bootstrap(files, True)
     if files.gvwstate.exists():
         files.gvwstate.replace(files.gvwstate.with_name("gvwstate.dat.before-bootstrap"))

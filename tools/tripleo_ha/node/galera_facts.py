@@ -44,6 +44,14 @@ class Files:
         return self.root / "tripleo-ha-fresh"
 
     @property
+    def elected(self) -> Path:
+        """Ours: exists from a decision to bootstrap here until the Primary component stands.
+
+        The flag that the engine wants for a bootstrap is then our doing, and proves nothing.
+        """
+        return self.root / "tripleo-ha-elected"
+
+    @property
     def tables(self) -> Path:
         """The system tables, without which a server does not start alone."""
         return self.root / "mysql"
@@ -92,12 +100,12 @@ def on_disk(files: Files, recover: Any = recovered_position) -> Facts:
         # A joiner is in the view before its transfer begins, so a blank node may be the last of a view to answer.
         return Facts(Phase.BLANK, member=member, view=view)
     had_grastate = uuid != NULL_UUID
+    left_gracefully = had_grastate and seqno >= 0 and not files.elected.exists()
     if seqno < 0 and not aborted and files.tables.exists():
         found, position = recover()
         if not had_grastate or found == uuid:
             uuid, seqno = found, position
-    valid = uuid != NULL_UUID and seqno >= 0
-    return Facts(Phase.DOWN, uuid, seqno, safe and valid, aborted or not had_grastate, member, view)
+    return Facts(Phase.DOWN, uuid, seqno, safe and left_gracefully, aborted or not had_grastate, member, view)
 
 
 def of_status(status: Mapping[str, Any]) -> Facts:

@@ -1,10 +1,11 @@
 """Membership and the virtual IPs: start Corosync and Pacemaker, and have the cluster hold what is wanted."""
 
 from collections.abc import Sequence
+from functools import partial
 from xml.etree import ElementTree
 
 from tripleo_ha.node import cib, corosync, units
-from tripleo_ha.node.context import LOG, Context
+from tripleo_ha.node.context import Context
 from tripleo_ha.run import run
 from tripleo_ha.table import Row
 from tripleo_ha.topology import pacemaker as topology
@@ -16,6 +17,7 @@ COROSYNC = "corosync.service"
 STARTED_TIMEOUT = 180.0
 """Seconds for a majority to come up and agree; the others may boot later than this node."""
 APPLIED_TIMEOUT = 180.0
+FORGET_TIMEOUT = 60.0
 
 
 def converge(context: Context, row: Row) -> None:
@@ -72,14 +74,26 @@ def configure(context: Context, row: Row, adds: Sequence[Row]) -> None:
 
 
 def forget_departed(context: Context, row: Row) -> None:
-    """Purge the nodes that left the metadata from Pacemaker's memory."""
+    """Purge the nodes that left the metadata from Pacemaker's memory, once they are no members any more.
+
+    :raises TimedOut: one is still a member, or comes back.
+    """
     known = cib.on_disk()
-    for name in topology.departed(known, context.cluster) if known is not None else ():
-        told = run(["crm_node", "--force", "--remove", name], timeout=cib.TIMEOUT, check=False)
-        if told.returncode:
-            LOG.warning("Pacemaker does not forget %s yet: %s", name, told.stderr.strip())
-        else:
-            context.changed(f"{row.service}: forgot {name}")
+    names = topology.departed(known, context.cluster) if known is not None else ()
+    for name in names:
+        wait_for(f"Pacemaker to forget {name}", partial(_forgotten, name), timeout=FORGET_TIMEOUT, interval=1)
+        context.changed(f"{row.service}: forgot {name}")
+
+
+def _forgotten(name: str) -> bool:
+    """Try to purge a node; tell whether it was gone already, as a late event can bring it back."""
+    status = cib.status()
+    if status is None or topology.is_online(status, name):
+        return False
+    if not topology.has_node(status, name):
+        return True
+    run(["crm_node", "--force", "--remove", name], timeout=cib.TIMEOUT, check=False)
+    return False
 
 
 def wait_until_started(context: Context, resources: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ from tripleo_ha.topology.rabbitmq import Membership
 from tripleo_ha.waiting import wait_for
 
 KHEPRI = "khepri_db"
+EPMD = "epmd.service"
 API_TIMEOUT = 60.0
 USERS_TIMEOUT = 180.0
 DOWN_TIMEOUT = 60.0
@@ -100,6 +101,7 @@ def _before_start(context: Context) -> None:
     peer = wait_for(f"the peers' brokers to notice that {me} is down", old_self, timeout=DOWN_TIMEOUT)
     if peer != "nobody":
         broker.wipe(me)
+        units.start(EPMD)
         broker.forget(me, through=peer)
         context.changed(f"rabbitmq: {peer} forgot this node's former self, whose disk is gone")
     broker.prepare_first_start(context.metadata["rabbit"]["admin_password"])
@@ -166,8 +168,8 @@ def _users(context: Context) -> None:
             api.apply(changes)
             context.changed(f"rabbitmq: users ({len(changes)} changes)")
             return
-        wait_for("the first running controller to make the broker's users", lambda: not _pending(api, wanted),
-                 timeout=USERS_TIMEOUT)
+        done = "the first running controller to make the broker's users"
+        wait_for(done, lambda: not _pending(api, wanted), timeout=USERS_TIMEOUT)
 
 
 def _pending(api: Api, wanted: tuple[decide.User, ...]) -> tuple[decide.Change, ...]:

@@ -125,6 +125,11 @@ def is_online(status: Element, node: str) -> bool:
     return any(each.get("online") == "true" and each.get("pending") == "false" for each in found)
 
 
+def has_node(status: Element, node: str) -> bool:
+    """Tell whether ``crm_mon`` knows a node at all."""
+    return any(each.get("name") == node for each in status.iterfind("nodes/node"))
+
+
 def _properties(cluster: Cluster, metadata: Mapping[str, Any]) -> dict[str, str]:
     fencing = bool(metadata["pacemaker"].get("fencing")) and len(cluster.nodes) >= FENCING_NEEDS
     return {
