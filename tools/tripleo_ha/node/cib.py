@@ -55,7 +55,7 @@ def plant(text: str) -> bool:
 
 
 def change(wish: Callable[[Element], Element | None], *, timeout: float = 60.0) -> None:
-    """Change the live configuration in one step, or find that another already has.
+    """Change the live configuration in one step, or find that another already has; a minority changes nothing.
 
     What was read is what is changed: Pacemaker refuses a difference that starts from an older version, and then the
     wish is asked again.
@@ -64,12 +64,12 @@ def change(wish: Callable[[Element], Element | None], *, timeout: float = 60.0) 
     :raises TimedOut: Pacemaker did not take the change.
     :raises CommandFailed: ``crm_verify`` finds the wanted configuration wrong.
     """
-    refused = "Pacemaker does not answer"
+    refused = "it does not answer, or has no quorum"
 
     def attempt() -> bool:
         nonlocal refused
         before = live()
-        if before is None:
+        if before is None or before.get("have-quorum") != "1":
             return False
         after = wish(before)
         if after is None:
