@@ -13,8 +13,10 @@ RUNTIME = Path("/run/tripleo-ha")
 
 
 def _shipped(name: str) -> Path:
-    in_checkout = CHECKOUT / name
-    return in_checkout if (CHECKOUT / "setup.cfg").exists() else PACKAGE / f"_{name}"
+    if (CHECKOUT / "setup.cfg").exists():
+        return CHECKOUT / name
+    baked = IMAGE_SHARE / name
+    return baked if baked.is_dir() else PACKAGE / f"_{name}"
 
 
 def elements() -> Path:

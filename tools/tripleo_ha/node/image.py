@@ -31,15 +31,15 @@ def bake() -> None:
 def tmpfiles(states: Iterable[State]) -> str:
     """Return the tmpfiles.d lines that create the directories of state at boot.
 
-    ``Z`` mends the ownership when an upgraded image numbers its system users differently.
+    ``Z`` mends the ownership when an upgraded image numbers its system users differently; where root owns the
+    directory, what is below belongs to several users and is left to the service.
     """
     lines = ["# State that an image upgrade preserves; made by tripleo-ha-node bake from the service rows."]
     for state in states:
         target = f"{paths.STATE}{state.path}"
-        lines += [
-            f"d {target} {state.mode} {state.owner} {state.group} -",
-            f"Z {target} - {state.owner} {state.group} -",
-        ]
+        lines.append(f"d {target} {state.mode} {state.owner} {state.group} -")
+        if state.owner != "root":
+            lines.append(f"Z {target} - {state.owner} {state.group} -")
     return "\n".join(lines) + "\n"
 
 
