@@ -20,13 +20,15 @@ MAXCONN = 4000
 """Connections in all, unless the metadata say otherwise or the rows add up to more."""
 OWN_CONNECTIONS = 200
 """Room for statistics and peers."""
-HARD_STOP_S = 900
-"""A worker that was replaced ends its sessions after this long. It checks no server any more, so that a session
-it still holds is not cut when the server becomes unhealthy: long sessions end in bounded time."""
+HARD_STOP_S = 300
+"""A worker that was replaced ends its sessions after this long. It checks no server any more: a session it still holds
+is cut by a dead server (TCP says so), but not by one that is merely unhealthy. So its time is bounded."""
 WRITER_WAIT_MS = 500
 """How long a connection waits for the peers to say who the writer is, when this process doesn't know it."""
 RETRIES = 3
-DEAD_PEER_MS = 10_000
+DEAD_CLIENT_S = 10
+DEAD_SERVER_S = 5
+"""Silence of the TCP stack at the other end after which a session is given up."""
 DIGEST_MARK = "tripleo-ha"
 
 
@@ -167,7 +169,7 @@ def _listen(listener: Listener, cluster: Cluster, total: int) -> Iterator[str]:
     assert balance
     yield f"\nlisten {listener.name}"
     yield f"    mode {listener.protocol}"
-    dead_peer = "" if listener.protocol == "http" else f" tcp-ut {DEAD_PEER_MS}ms"
+    dead_peer = "" if listener.protocol == "http" else f" tcp-ut {DEAD_CLIENT_S}s"
     for vip in balance.vips:
         yield f"    bind {_end(cluster.virtual_ips[vip].ip, listener.port)}{dead_peer}"
     # Half at most for one service, so that its flood doesn't close the entry to the others.
@@ -200,11 +202,11 @@ def _tcp() -> Iterator[str]:
     # limit is out of reach.
     yield "    filter bwlim-in attached default-limit 1g default-period 1s"
     yield "    tcp-request content set-bandwidth-limit attached"
-    for side, keyword in (("cli", "clitcpka"), ("srv", "srvtcpka")):
+    for side, seconds in (("cli", DEAD_CLIENT_S), ("srv", DEAD_SERVER_S)):
         yield f"    option {side}tcpka"
-        yield f"    {keyword}-idle 5s"
-        yield f"    {keyword}-intvl 2s"
-        yield f"    {keyword}-cnt 3"
+        yield f"    {side}tcpka-idle {seconds - 3}s"
+        yield f"    {side}tcpka-intvl 1s"
+        yield f"    {side}tcpka-cnt 3"
 
 
 def _spread(listener: Listener, balance: Balance) -> Iterator[str]:
@@ -245,7 +247,7 @@ def _servers(listener: Listener, balance: Balance, cluster: Cluster) -> Iterator
     if check.port:
         options.insert(1, f"port {check.port}")
     if listener.protocol == "tcp":
-        options.append(f"tcp-ut {DEAD_PEER_MS}ms")
+        options.append(f"tcp-ut {DEAD_SERVER_S}s")
     yield f"    default-server {' '.join(options)}"
     for node in cluster.nodes:
         spare = " backup" if balance.mode == "single" and node.index else ""
