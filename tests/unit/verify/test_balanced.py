@@ -2,7 +2,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from conftest import NAMES
+from good_cluster import NAMES
 
 from tripleo_ha.cluster import Cluster
 from tripleo_ha.verify import balanced

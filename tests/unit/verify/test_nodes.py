@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import METADATA, NAMES, ROWS, SINGLETON
+from good_cluster import METADATA, NAMES, ROWS, SINGLETON
 
 from tripleo_ha.cluster import Cluster
 from tripleo_ha.node.facts import BrokerMember, Exposure, NodeFacts, Socket, from_document
