@@ -1,6 +1,7 @@
 """Each configuration file judged by the program that reads it, where this machine has that program."""
 
 import shutil
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,11 @@ from typing import Literal
 from tripleo_ha.run import CommandFailed, run
 
 TIMEOUT = 60.0
+CHECKED = {"corosync": ".check-corosync.conf", "mariadb": ".check-mariadb.cnf"}
+"""Files that are made for a check only, in the root of the tree."""
 RABBITMQ = "/usr/lib/rabbitmq/lib"
 CUTTLEFISH = """
+code:add_pathsa(filelib:wildcard("{home}/*/plugins/*/ebin")),
 Schemas = filelib:wildcard("{home}/*/plugins/*/priv/schema/*.schema"),
 case cuttlefish_schema:files(Schemas) of
     {{errorlist, E}} -> io:format("~p~n", [E]), halt(1);
@@ -55,7 +59,15 @@ def _oslo(service: str) -> Judge:
     return Judge(
         file,
         "oslo-config-validator",
-        lambda root: ["oslo-config-validator", "--namespace", service, *_OSLO, "--input-file", f"{root}{file}"],
+        lambda root: [
+            "oslo-config-validator",
+            "--namespace",
+            service,
+            *_OSLO,
+            *_FROM_PLUGINS,
+            "--input-file",
+            f"{root}{file}",
+        ],
     )
 
 
@@ -63,6 +75,7 @@ _OSLO = tuple(
     word
     for namespace in (
         "oslo.log",
+        "oslo.concurrency",
         "oslo.messaging",
         "oslo.db",
         "oslo.cache",
@@ -72,24 +85,38 @@ _OSLO = tuple(
     for word in ("--namespace", namespace)
 )
 """The libraries whose options every service's file may hold."""
+_FROM_PLUGINS = ("--exclude-group", "service_credentials", "--exclude-group", "keystone_authtoken")
+"""Groups whose options keystoneauth's chosen plugin declares at run time, so that no list of options has them."""
+
+
+def _corosync(root: Path) -> Sequence[str]:
+    # It reads the key too, looks for this machine among the nodes, and tells what is wrong where the file says.
+    text = (root / "etc/corosync/corosync.conf").read_text()
+    me = (root / "etc/hostname").read_text().strip()
+    text = text.replace(f"name: {me}\n", f"name: {socket.gethostname()}\n")
+    text = text.replace("/etc/corosync/authkey", f"{root}/etc/corosync/authkey").replace(
+        "to_stderr: no", "to_stderr: yes"
+    )
+    (root / CHECKED["corosync"]).write_text(text)
+    return ["corosync", "-t", "-c", f"{root}/{CHECKED['corosync']}"]
 
 
 def _mariadb(root: Path) -> Sequence[str]:
+    (root / CHECKED["mariadb"]).write_text(f"!includedir {root}/etc/mysql/mariadb.conf.d\n")
     # --help makes it read and judge every option, and end.
-    return ["mariadbd", f"--defaults-file={root}/mariadb-check.cnf", "--verbose", "--help"]
+    return ["mariadbd", f"--defaults-file={root}/{CHECKED['mariadb']}", "--verbose", "--help"]
 
 
 def _rabbitmq(root: Path) -> Sequence[str]:
     files = [root / "etc/rabbitmq/rabbitmq.conf", *sorted((root / "etc/rabbitmq/conf.d").glob("*.conf"))]
     listed = "[" + ", ".join(f'"{file}"' for file in files) + "]"
-    libraries = sorted(str(path) for path in Path(RABBITMQ).glob("*/plugins/*/ebin"))
-    return ["erl", "-noinput", "-pa", *libraries, "-eval", CUTTLEFISH.format(home=RABBITMQ, confs=listed)]
+    return ["erl", "-noinput", "-eval", CUTTLEFISH.format(home=RABBITMQ, confs=listed)]
 
 
 JUDGES: tuple[Judge, ...] = (
     Judge("/etc/chrony/conf.d/tripleo-ha.conf", "chronyd", lambda root: ["chronyd", "-p", "-f", _at(root, "chrony")]),
-    Judge("/etc/corosync/corosync.conf", "corosync", lambda root: ["corosync", "-t", "-c", _at(root, "corosync")]),
-    Judge("/etc/haproxy/haproxy.cfg", "haproxy", lambda root: ["haproxy", "-c", "-q", "-f", _at(root, "haproxy")]),
+    Judge("/etc/corosync/corosync.conf", "corosync", _corosync),
+    Judge("/etc/haproxy/haproxy.cfg", "haproxy", lambda root: ["haproxy", "-c", "-f", _at(root, "haproxy")]),
     Judge("/etc/mysql/mariadb.conf.d/90-tripleo-ha.cnf", "mariadbd", _mariadb),
     Judge("/etc/nftables.conf", "nft", lambda root: ["nft", "-c", "-f", _at(root, "nftables")]),
     Judge("/etc/rabbitmq/rabbitmq.conf", "erl", _rabbitmq),
@@ -108,19 +135,19 @@ def judge(root: Path, files: Mapping[str, object], judges: Sequence[Judge] = JUD
     :param root: the directory under which the files stand at their own paths.
     :param files: the paths that were rendered; a program whose file is not among them is not asked.
     """
-    if any(file.startswith("/etc/mysql/") for file in files):
-        (root / "mariadb-check.cnf").write_text(f"!includedir {root}/etc/mysql/mariadb.conf.d\n")
     for item in judges:
         if item.file in files:
             yield _ask(item, root)
-    (root / "mariadb-check.cnf").unlink(missing_ok=True)
 
 
 def _ask(item: Judge, root: Path) -> Judgement:
     if shutil.which(item.program) is None:
         return Judgement(item.file, "not checked", item.program, "not installed here")
     try:
-        run(item.command(root), timeout=TIMEOUT)
+        run(item.command(root), timeout=TIMEOUT, env={"ERL_CRASH_DUMP": "/dev/null"})
     except CommandFailed as error:
         return Judgement(item.file, "bad", item.program, error.output.strip() or error.reason)
+    finally:
+        for name in CHECKED.values():
+            (root / name).unlink(missing_ok=True)
     return Judgement(item.file, "good", item.program)
