@@ -8,7 +8,7 @@ from typing import Any
 
 from tripleo_ha.devtest import cgroups, container, convergence, network, store
 from tripleo_ha.devtest.layout import BedNode, bed_name, bed_nodes, machine_id
-from tripleo_ha.errors import Failure, UsageError
+from tripleo_ha.errors import Failure, TimedOut, UsageError
 from tripleo_ha.files import write_file
 from tripleo_ha.run import Completed, run
 from tripleo_ha.waiting import wait_for
@@ -217,10 +217,11 @@ class Bed:
                 reasons[name] = reason
             return not waiting
 
-        wait_for(
-            f"{', '.join(waiting)} to converge", probe, timeout=timeout,
-            why=lambda: "; ".join(f"{name}: {reasons[name]}" for name in waiting),
-        )  # fmt: skip
+        try:
+            names = ", ".join(waiting)
+            wait_for(f"{names} to converge", probe, timeout=timeout, why=lambda: _told(waiting, reasons))
+        except TimedOut as late:
+            raise TimedOut(late.message, f"`devtest logs {waiting[0]} -- -u {AGENT}` tells more") from late
 
     def read(self, node: str, name: str) -> Any:
         """Return the content of a JSON file in the node's runtime directory, or None while it is not (all) there."""
@@ -233,3 +234,7 @@ class Bed:
 
     def _cgroup(self, node: str) -> Path:
         return self.cgroup / self.node(node).name
+
+
+def _told(names: Sequence[str], reasons: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {reasons[name]}" for name in names)

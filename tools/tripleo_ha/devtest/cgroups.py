@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from tripleo_ha.errors import Failure
 from tripleo_ha.run import run
 from tripleo_ha.waiting import wait_for
 
@@ -59,25 +58,22 @@ def kill(cgroup: Path, timeout: float = 30) -> None:
 
     :raises TimedOut: something in it cannot be killed.
     """
-    if not cgroup.exists():
-        return
-    (cgroup / "cgroup.kill").write_text("1")
-    wait_for(f"the processes in {cgroup} to be gone", lambda: not populated(cgroup), timeout=timeout, interval=0.02)
-    remove(cgroup)
+
+    def gone() -> bool:
+        # Again each time: a launcher of a call that was itself killed may join after the first.
+        with contextlib.suppress(OSError):
+            (cgroup / "cgroup.kill").write_text("1")
+        return not populated(cgroup) and remove(cgroup)
+
+    wait_for(f"the processes in {cgroup} to be gone", gone, timeout=timeout, interval=0.02)
 
 
-def remove(cgroup: Path) -> None:
-    """Remove an empty cgroup and those below it.
-
-    :raises Failure: it is in use.
-    """
-    for path in (Path(where) for where, _, _ in os.walk(cgroup, topdown=False)):
-        try:
-            path.rmdir()
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise Failure(f"cannot remove the cgroup {path}: {error.strerror}") from error
+def remove(cgroup: Path) -> bool:
+    """Remove a cgroup and those below it, as far as they are empty; return whether it is gone."""
+    for where, _, _ in os.walk(cgroup, topdown=False):
+        with contextlib.suppress(OSError):
+            Path(where).rmdir()
+    return not cgroup.exists()
 
 
 def _own_mount(state: Path) -> Path:

@@ -102,7 +102,7 @@ def start(node: BedNode, cgroup: Path, netns: str, boot: Sequence[str]) -> None:
     """
     cgroups.kill(cgroup)
     cgroup.mkdir(parents=True)
-    launcher = 'echo $$ >"$NODE_CGROUP/cgroup.procs"; exec "$@" </dev/null'
+    launcher = 'echo $$ >"$NODE_CGROUP/cgroup.procs" && exec "$@" </dev/null'
     keeper = ["unshare", "--mount", "--propagation", "private", "sh", "-c", KEEPER, f"{boot[0]}-keeper", *boot]
     run(
         ["sh", "-c", launcher, "sh", "setsid", "--fork", "nsenter", f"--net={network.NAMESPACES / netns}", *keeper],

@@ -7,10 +7,9 @@ import signal
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 
-from tripleo_ha import paths
+from tripleo_ha import build, paths
 from tripleo_ha.devtest import cgroups, handing, network, prerequisites, store
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.layout import NODE_PREFIX, bed_name, node_names
@@ -21,7 +20,8 @@ STOP_TIMEOUT = 180.0
 LEAVE_TIMEOUT = 180.0
 LEAVE = ("tripleo-ha-node", "leave")
 """What a node is told before it is taken out for good, so that what clusters by majority shrinks while it has one."""
-OURS = ("cgroup", "nodes", "bed.json", "devtest.log", "lock", "passwords.yaml", "timeline.json")
+REMADE = ("bed.json", "nodes", "cgroup", "passwords.yaml", "timeline.json")
+KEPT = ("devtest.log", "lock")
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ def up(state: Path, wish: Wish, progress: Progress) -> Bed:
     if record is None:
         refuse_foreign(state)
         prerequisites.check_space(state)
+        sweep(state)
     elif wish.scale not in (None, len(record.nodes)):
         raise UsageError(
             f"the bed in {state} has {len(record.nodes)} controllers; `devtest scale {wish.scale}` changes it"
@@ -137,9 +138,8 @@ def image(wish: Wish, progress: Progress) -> tuple[Path, str]:
         return wish.image_root.resolve(), f"path:{wish.image_root.resolve()}"
     in_checkout = (paths.CHECKOUT / "setup.cfg").exists()
     output = paths.CHECKOUT / ".build" if in_checkout else Path("/var/cache/tripleo-ha")
-    progress.say(f"image: built in {output} unless nothing that goes into it has changed")
-    built = import_module("tripleo_ha.build").build(output, force=wish.force_build)
-    progress.say(f"image: {built.checksum}")
+    built = build.build(output, force=wish.force_build, say=progress.say)
+    progress.say(f"image: sha256 {built.checksum}")
     return built.root, built.checksum
 
 
@@ -163,9 +163,23 @@ def down(state: Path, progress: Progress) -> None:
 
     :raises Failure: something is still mounted below ``state``, or a process cannot be killed.
     """
+    sweep(state)
+    progress.say("nodes, networks and disks are gone")
+    for name in KEPT:
+        (state / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        state.rmdir()
+
+
+def sweep(state: Path) -> None:
+    """End and remove whatever a bed in ``state`` may have left, other than its log and its lock.
+
+    :raises Failure: something is still mounted below ``state``, or a process cannot be killed.
+    """
+    # First of all, so that an interrupted call leaves no bed that looks whole and has lost half its disks.
+    store.record_file(state).unlink(missing_ok=True)
     name = bed_name(state)
-    cgroup = cgroups.find(state.resolve()) / name
-    cgroups.kill(cgroup)
+    cgroups.kill(cgroups.find(state.resolve()) / name)
     for pid in network.namespace_pids(name):
         if pid != os.getpid():
             with contextlib.suppress(ProcessLookupError):
@@ -173,20 +187,12 @@ def down(state: Path, progress: Progress) -> None:
     network.delete(name)
     cgroups.release(state.resolve())
     refuse_mounted(state.resolve(), Path("/proc/self/mounts").read_text())
-    progress.say("nodes, networks and disks are gone")
-    clear(state)
-
-
-def clear(state: Path) -> None:
-    """Remove what a bed keeps in its state directory, and the directory if nothing else is in it."""
-    for name in OURS:
-        path = state / name
+    for entry in REMADE:
+        path = state / entry
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        state.rmdir()
 
 
 def refuse_foreign(state: Path) -> None:
@@ -195,7 +201,7 @@ def refuse_foreign(state: Path) -> None:
     :raises UsageError: there is a file in it that no bed made.
     """
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        if others := sorted({path.name for path in state.iterdir()} - set(OURS)):
+        if others := sorted({path.name for path in state.iterdir()} - {*REMADE, *KEPT}):
             raise UsageError(f"{state} is not a test bed's: it holds {', '.join(others[:3])}")
 
 
