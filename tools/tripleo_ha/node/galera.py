@@ -38,7 +38,9 @@ def converge(context: Context, row: Row) -> None:
     if Files().fresh.exists():
         databases.bootstrap_accounts()
         Files().fresh.unlink()
-    units.ensure(context, row, unit, before_restart=lambda: before_restart(context, row))
+    if running and running[1].get("cluster_size") == "1" and galera_actions.outdated(unit):
+        restart_alone(context, row, unit)
+    units.ensure(context, row, unit, before_restart=lambda: rolling.wait_turn(context, row, healthy))
     wait_for("Galera on this node to be Synced", synced, timeout=START_BOUND, interval=0.2, why=_state)
     databases.converge(context)
     context.publish(
@@ -71,15 +73,14 @@ def healthy(told: Mapping[str, Any]) -> bool:
     return bool(told.get("checks", {}).get("galera", {}).get("healthy"))
 
 
-def before_restart(context: Context, row: Row) -> None:
-    """Wait for this node's turn; where it is the only member left, have its restart found the component again.
+def restart_alone(context: Context, row: Row, unit: Unit) -> None:
+    """Restart the only member left, which finds nobody to join: its start is decided like one after an outage.
 
-    The engine refuses that bootstrap when somebody has joined meanwhile, since then it is not safe_to_bootstrap.
+    Where somebody joined before it had stopped, that one is now the Primary component, and this node joins it.
     """
     rolling.wait_turn(context, row, healthy)
-    running = galera_facts.of_this_server()
-    if running and running[1].get("cluster_size") == "1":
-        galera_actions.arm_bootstrap()
+    units.stop(unit.name)
+    Start(context, row, unit, Files()).bring_up()
 
 
 @dataclass

@@ -28,8 +28,7 @@ def start(unit: Unit, *, bootstrap: bool = False) -> None:
         arm_bootstrap()
     else:
         BOOTSTRAP_ONCE.unlink(missing_ok=True)
-    record = paths.RUNTIME / "applied" / f"{unit.name}.json"
-    write_file(record, json.dumps({"digest": units.digest(unit.files)}))
+    write_file(_record(unit), json.dumps({"digest": units.digest(unit.files)}))
     run(["systemctl", "reset-failed", unit.name], timeout=30, check=False)
     run(["systemctl", "start", "--no-block", unit.name], timeout=30)
 
@@ -38,6 +37,15 @@ def arm_bootstrap() -> None:
     """Have the next start, and only that, bootstrap."""
     BOOTSTRAP_ONCE.parent.mkdir(exist_ok=True)
     write_file(BOOTSTRAP_ONCE, "_WSREP_NEW_CLUSTER=--wsrep-new-cluster\n", mode=0o644)
+
+
+def outdated(unit: Unit) -> bool:
+    """Tell whether the running server was started with another content of its files."""
+    try:
+        applied = json.loads(_record(unit).read_text())["digest"]
+    except FileNotFoundError:
+        return True
+    return bool(applied != units.digest(unit.files))
 
 
 def kill(unit: Unit) -> None:
@@ -90,3 +98,7 @@ def promote() -> None:
 def _mysql() -> tuple[int, int]:
     entry = pwd.getpwnam("mysql")
     return entry.pw_uid, entry.pw_gid
+
+
+def _record(unit: Unit) -> Path:
+    return paths.RUNTIME / "applied" / f"{unit.name}.json"
