@@ -80,7 +80,8 @@ def boot_argv(node: BedNode, machine: str, machine_id: str) -> list[str]:
     argv += [f"--bind={_bind_path(source)}:{target}" for source, target in binds.items()]
     if Path("/dev/net/tun").exists():
         argv.append("--bind=/dev/net/tun")
-    return [*argv, f"systemd.hostname={node.name}"]
+    # The image's fstab names a disk by its label; here the root is an overlay, and there is nothing to remount.
+    return [*argv, f"systemd.hostname={node.name}", "systemd.mask=systemd-remount-fs.service"]
 
 
 def prepare(node: BedNode, image_root: Path) -> None:
