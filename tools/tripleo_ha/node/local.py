@@ -35,15 +35,20 @@ def mysql_root(timeout: int = 5) -> Iterator["pymysql.connections.Connection[Any
 
 
 class Management:
-    """RabbitMQ's management API on this node's loopback, as the administrator of the accepted metadata.
+    """RabbitMQ's management API on this node's loopback, as one of its users.
 
     Every call raises OSError when the API does not answer or refuses.
     """
 
-    def __init__(self, metadata: Mapping[str, Any], timeout: float = 5) -> None:
-        token = base64.b64encode(f"admin:{metadata['rabbit']['admin_password']}".encode()).decode()
+    def __init__(self, user: str, password: str, timeout: float = 5) -> None:
+        token = base64.b64encode(f"{user}:{password}".encode()).decode()
         self._headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
         self._timeout = timeout
+
+    @classmethod
+    def administrator(cls, metadata: Mapping[str, Any]) -> "Management":
+        """Return the API as the administrator of the accepted metadata."""
+        return cls("admin", metadata["rabbit"]["admin_password"])
 
     def get(self, path: str) -> Any:
         """Return the decoded answer of ``path``."""

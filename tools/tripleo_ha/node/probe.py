@@ -119,9 +119,9 @@ def _broker(metadata: Mapping[str, Any]) -> tuple[BrokerMember, ...]:
             partitions=tuple(node.get("partitions", ())),
             alarms=tuple(label for key, label in ALARMS.items() if node.get(key)),
         )
-        for node in Management(metadata).get("/api/nodes")
+        for node in Management.administrator(metadata).get("/api/nodes")
     )
 
 
 def _broker_users(metadata: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(sorted(user["name"] for user in Management(metadata).get("/api/users")))
+    return tuple(sorted(user["name"] for user in Management.administrator(metadata).get("/api/users")))

@@ -40,8 +40,8 @@ def open_account(request: Request, metadata: Metadata) -> dict[str, Any]:
             cursor.execute(f"CREATE USER IF NOT EXISTS {name}@'%%' IDENTIFIED BY %s", (password,))
             cursor.execute(f"GRANT SELECT, INSERT ON {name}.* TO {name}@'%'")
     if "rabbit" in metadata:
-        api = Management(metadata)
-        api.call("PUT", f"/api/users/{name}", {"password": password, "tags": ""})
+        api = Management.administrator(metadata)
+        api.call("PUT", f"/api/users/{name}", {"password": password, "tags": "management"})
         own = f"^{name}.*"
         rights = {"configure": own, "write": f"(^amq\\.default$|{own})", "read": own}
         api.call("PUT", f"/api/permissions/{VHOST}/{name}", rights)
@@ -56,7 +56,7 @@ def close_account(request: Request, metadata: Metadata) -> dict[str, Any]:
             cursor.execute(f"DROP DATABASE IF EXISTS {name}")
             cursor.execute(f"DROP USER IF EXISTS {name}@'%'")
     if "rabbit" in metadata:
-        api = Management(metadata)
+        api = Management.administrator(metadata)
         for queue in api.get(f"/api/queues/{VHOST}?disable_stats=true"):
             if str(queue["name"]).startswith(name):
                 _delete(api, f"/api/queues/{VHOST}/{quote(queue['name'], safe='')}")
@@ -83,7 +83,7 @@ def queues(request: Request, metadata: Metadata) -> dict[str, Any]:
 
     A queue's value is ``{"node": leader, "type": …, "members": […], "online": […]}``.
     """
-    api = Management(metadata)
+    api = Management.administrator(metadata)
     found = {}
     for queue in request["queues"]:
         with contextlib.suppress(urllib.error.HTTPError):
@@ -97,12 +97,15 @@ def queues(request: Request, metadata: Metadata) -> dict[str, Any]:
     return found
 
 
-def take(request: Request, metadata: Metadata) -> dict[str, Any]:
-    """Consume up to ``count`` messages of ``queue`` through this node; the answer is ``{"payloads": […]}``."""
-    _name(request)
+def take(request: Request, _metadata: Metadata) -> dict[str, Any]:
+    """Consume up to ``count`` messages of ``queue`` through this node; the answer is ``{"payloads": […]}``.
+
+    The trial's own user does it, with the request's ``password``: the administrator may not read messages.
+    """
+    api = Management(_name(request), request["password"], timeout=60)
     body = {"count": request.get("count", 1), "ackmode": "ack_requeue_false", "encoding": "auto"}
     path = f"/api/queues/{VHOST}/{quote(request['queue'], safe='')}/get"
-    return {"payloads": [message["payload"] for message in Management(metadata).call("POST", path, body)]}
+    return {"payloads": [message["payload"] for message in api.call("POST", path, body)]}
 
 
 ACTIONS: Mapping[str, Callable[[Request, Metadata], dict[str, Any]]] = {

@@ -220,7 +220,8 @@ class Watch:
 
     def _consume(self, acknowledged: int) -> list[str]:
         # Messages that were published and not acknowledged may be there as well.
-        request = {"name": self.account.name, "queue": self.queue, "count": 2 * acknowledged + 1000}
+        account = {"name": self.account.name, "password": self.account.password}
+        request = {**account, "queue": self.queue, "count": 2 * acknowledged + 1000}
         return list(self.target.ask(self.target.transport.nodes[-1], "take", request, timeout=60)["payloads"])
 
     def _trouble(self, loop: Loop) -> str:

@@ -5,6 +5,7 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ import pymysql
 from tripleo_ha.errors import Failure
 
 TIMEOUT = 5
+BURSTS = 10
 
 
 @dataclass(frozen=True)
@@ -155,22 +157,34 @@ def publish(channel: "amqp.Channel", queue: str, payload: str, timeout: float = 
 
 
 def http_answers(
-    address: str, port: int, path: str, requests: int, headers: Mapping[str, str] | None = None
+    address: str, port: int, path: str, distinct: int, headers: Mapping[str, str] | None = None
 ) -> HttpSeen:
-    """Send GET requests one after another, each on a connection of its own.
+    """Send bursts of GET requests, each on a connection of its own, until ``distinct`` servers have answered.
 
-    :raises OSError: one of them got no answer.
+    One request after another would tell nothing: with nothing under way, every server has the fewest connections.
+    It ends after :data:`BURSTS` at the latest, or at once where no answer tells who served it.
+
+    :raises OSError: a request got no answer.
     """
     served: Counter[str] = Counter()
     statuses: Counter[int] = Counter()
-    for _ in range(requests):
-        with closing(http.client.HTTPConnection(address, port, timeout=TIMEOUT)) as connection:
-            connection.request("GET", path, headers={"Connection": "close", **(headers or {})})
-            answer = connection.getresponse()
-            answer.read()
-            served[answer.getheader("X-Served-By", "")] += 1
-            statuses[answer.status] += 1
+    # Threads begin in the network namespace of the thread that starts them.
+    with ThreadPoolExecutor(2 * distinct) as pool:
+        for _ in range(BURSTS):
+            for status, server in pool.map(lambda _: _get(address, port, path, headers or {}), range(2 * distinct)):
+                served[server] += 1
+                statuses[status] += 1
+            if "" in served or len(served) >= distinct:
+                break
     return HttpSeen(served, statuses)
+
+
+def _get(address: str, port: int, path: str, headers: Mapping[str, str]) -> tuple[int, str]:
+    with closing(http.client.HTTPConnection(address, port, timeout=TIMEOUT)) as connection:
+        connection.request("GET", path, headers={"Connection": "close", **headers})
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status, answer.getheader("X-Served-By", "")
 
 
 def issue_token(address: str, port: int, password: str, timeout: float = TIMEOUT) -> str:
@@ -198,10 +212,10 @@ def issue_token(address: str, port: int, password: str, timeout: float = TIMEOUT
     return token
 
 
-def validate_token(address: str, port: int, token: str, requests: int) -> HttpSeen:
-    """Have a token validated several times.
+def validate_token(address: str, port: int, token: str, distinct: int) -> HttpSeen:
+    """Have a token validated until ``distinct`` servers have done so.
 
     :raises OSError: one of the requests got no answer.
     """
     headers = {"X-Auth-Token": token, "X-Subject-Token": token}
-    return http_answers(address, port, "/v3/auth/tokens?nocatalog", requests, headers)
+    return http_answers(address, port, "/v3/auth/tokens?nocatalog", distinct, headers)

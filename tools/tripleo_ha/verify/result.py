@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
+from tripleo_ha.run import CommandFailed
+
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -29,7 +31,15 @@ def attempt(observe: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> "T | 
     try:
         return observe(*args, **kwargs)
     except Exception as error:  # noqa: BLE001 RUF100 — whatever goes wrong is a finding of the check, not of the verifier
-        return Problem(f"{type(error).__name__}: {error}".strip().splitlines()[0])
+        return Problem(_reason(error))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, CommandFailed):
+        # The command is the transport's; what it said last is the reason.
+        said = error.output.strip().splitlines()[-1:] or [""]
+        return f"{error.reason}: {said[0].strip()}"
+    return f"{type(error).__name__}: {error}".strip().splitlines()[0]
 
 
 def listed(items: "list[str] | tuple[str, ...] | set[str]", empty: str = "none") -> str:
