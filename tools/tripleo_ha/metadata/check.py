@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from tripleo_ha.metadata import rules, schema, service_rules, validation
+from tripleo_ha.metadata import rules, schema, service_rules, suggestions, validation
 from tripleo_ha.metadata.findings import Finding
 from tripleo_ha.metadata.rule import Document
-from tripleo_ha.metadata.tree import MAX_DEPTH, is_too_deep
+from tripleo_ha.metadata.tree import MAX_DEPTH, MAX_NODES, is_too_much
 
 
 class Checker:
@@ -24,9 +24,11 @@ class Checker:
 
         :param partial: it is a part of a document, as it stands in a template: no section is missed.
         """
-        found = validation.check_root(document)
         if not isinstance(document, Mapping):
-            return found
+            return [
+                Finding("THA007", (), f"found {suggestions.kind(document)}", "a map with the keys cluster and node")
+            ]
+        found = validation.check_root(document)
         if partial:
             found = [finding for finding in found if finding.rule != "THA102"]
         broken = set()
@@ -80,6 +82,7 @@ def check_document(document: Mapping[str, Any]) -> list[Finding]:
 
     :param document: JSON-like, without loops; it is not changed.
     """
-    if is_too_deep(document):
-        return [Finding("THA004", (), f"nested deeper than {MAX_DEPTH} levels", f"at most {MAX_DEPTH} levels")]
+    if is_too_much(document):
+        limit = f"at most {MAX_DEPTH} levels and {MAX_NODES} values"
+        return [Finding("THA004", (), "nested deeper or holding more than metadata can", limit)]
     return Checker().check(document)

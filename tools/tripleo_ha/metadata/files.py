@@ -1,6 +1,6 @@
 """Checking files: every finding with its place, the documents of a directory compared as one cluster."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -52,7 +52,7 @@ def check_files(names: Iterable[str]) -> Report:
         document = load(source)
         report.documents.append(document.name)
         _add(report, document, check_loaded(document, checker))
-        if group and document.usable and isinstance(document.value, Mapping):
+        if group and document.usable and _is_of_a_node(document.value):
             groups.setdefault(group, []).append(document)
     for members in groups.values():
         _add_cluster(report, members)
@@ -67,6 +67,10 @@ def _add(report: Report, document: Document, findings: Sequence[Finding]) -> Non
         report.texts[document.name] = document
 
 
+def _is_of_a_node(value: Any) -> bool:
+    return isinstance(value, Mapping) and ("cluster" in value or "node" in value) and not heat.is_heat(value)
+
+
 def _add_cluster(report: Report, members: Sequence[Document]) -> None:
     if len(members) > 1:
         from tripleo_ha.metadata import cluster_rules
@@ -79,26 +83,30 @@ def check_loaded(document: Document, checker: Checker) -> list[Finding]:
     """Check one loaded document; the findings know their places."""
     if not document.usable:
         return document.findings
-    found = list(document.findings)
-    value = document.value
-    if isinstance(value, Mapping) and (heat.is_template(value) or heat.is_stack(value)):
-        found += map(document.locate, _in_heat(value, checker))
-    else:
-        found += map(document.locate, checker.check(value))
-    return found
+    if heat.is_heat(document.value):
+        return _check_heat(document, checker)
+    return document.findings + [document.locate(finding) for finding in checker.check(document.value)]
 
 
-def _in_heat(value: Mapping[str, Any], checker: Checker) -> Iterator[Finding]:
-    parts = heat.metadata_in(value)
+def _check_heat(document: Document, checker: Checker) -> list[Finding]:
+    parts = heat.metadata_in(document.value)
+    # Dates and tags are at home in templates; in metadata, and keys twice anywhere, they are faults as usual.
+    found = [
+        finding
+        for finding in document.findings
+        if finding.rule == "THA003" or _below(finding.path, {path for path, _ in parts})
+    ]
     if not parts:
-        yield Finding("THA015", (), "nothing in this template or stack looks like metadata", "", on_key=True)
+        message = "nothing that is written down in it looks like metadata"
+        found.append(document.locate(Finding("THA015", (), message, severity="warning", on_key=True)))
     for path, part in parts:
         unknown = set(heat.unknown_places(part))
         for finding in checker.check(part, partial=True):
-            if not _touches(finding.path, unknown):
-                yield replace(finding, path=path + finding.path)
+            if not _below(finding.path, unknown):
+                found.append(document.locate(replace(finding, path=path + finding.path)))
+    return found
 
 
-def _touches(path: Path, unknown: set[Path]) -> bool:
-    """Tell whether a path is at, below or (for what was found out about a whole) above an unknown value."""
-    return any(path[: len(place)] == place for place in unknown)
+def _below(path: Path, places: set[Path]) -> bool:
+    """Tell whether a path is at or below one of these places."""
+    return any(path[: len(place)] == place for place in places)

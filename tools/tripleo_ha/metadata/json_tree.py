@@ -14,8 +14,6 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?(?![0-9A-
 _WORD = re.compile(r"[A-Za-z_]+|-Infinity")
 _CONSTANTS = {"true": True, "false": False, "null": None}
 _NOT_FINITE = frozenset({"NaN", "Infinity", "-Infinity"})
-MAX_DIGITS = 1000
-"""Digits of a number; Python refuses more than 4300 by itself."""
 
 
 class Duplicate(ValueError):
@@ -67,7 +65,7 @@ class _Scanner:
     def mark(self, start: int, end: int | None = None) -> Mark:
         line = bisect_right(self.line_starts, start)
         begin = self.line_starts[line - 1]
-        width = (end - start) if end is not None and "\n" not in self.text[start:end] else 0
+        width = 1 if end is None else end - start
         return Mark(line, start - begin + 1, width)
 
     def document(self) -> tuple[Any, Node]:
@@ -138,10 +136,14 @@ class _Scanner:
         raise self.wrong("not a JSON value", "text in double quotes, a number, true, false, null, { or [")
 
     def number(self, match: re.Match[str]) -> Any:
-        if len(match[0]) > MAX_DIGITS:
-            raise Unreadable("THA009", f"a number of {len(match[0])} characters", self.mark(match.start()))
         self.position = match.end()
-        return float(match[0]) if match[1] or match[2] else int(match[0])
+        if match[1] or match[2]:
+            return float(match[0])
+        try:
+            return int(match[0])
+        except ValueError:
+            digits = f"a number of {len(match[0])} digits"
+            raise Unreadable("THA009", digits, self.mark(match.start()), "a number that a machine can hold") from None
 
     def sequence(self, path: Path, depth: int) -> tuple[Any, Node]:
         begin = self.position

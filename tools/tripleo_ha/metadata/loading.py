@@ -7,9 +7,10 @@ from typing import Any
 
 from tripleo_ha.metadata.findings import Finding
 from tripleo_ha.metadata.reading import MAX_BYTES, Input
-from tripleo_ha.metadata.tree import Mark, Node, Parsed, is_too_deep
+from tripleo_ha.metadata.tree import Mark, Node, Parsed, is_too_much
 
 _UTF8_BOM = b"\xef\xbb\xbf"
+_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _LOOKS_LIKE_JSON = re.compile(r'\s*(?:\{\s*["}]|\[)')
 
 
@@ -49,12 +50,14 @@ def load(source: Input) -> Document:
     if len(source.content) > MAX_BYTES:
         limit = f"at most {MAX_BYTES // 1024 // 1024} MiB"
         return _refused(name, Finding("THA005", (), "larger than metadata can be", limit, line=1, column=1))
+    if source.content.startswith(_UTF16_BOMS):
+        return _refused(name, _not_text(b""))
+    if b"\0" in source.content:
+        return _refused(name, _not_text(source.content[: source.content.index(b"\0")]))
     try:
         text = source.content.decode("utf-8")
     except UnicodeDecodeError as error:
         return _refused(name, _not_text(source.content[: error.start]))
-    if "\0" in text:
-        return _refused(name, _not_text(source.content[: source.content.index(b"\0")]))
     with_bom = source.content.startswith(_UTF8_BOM)
     return _load_text(name, text[1:] if with_bom else text, with_bom=with_bom)
 
@@ -82,7 +85,7 @@ def _load_text(name: str, text: str, *, with_bom: bool) -> Document:
             is_json = is_json or (not name.endswith((".yaml", ".yml")) and bool(_LOOKS_LIKE_JSON.match(text)))
         else:
             document = Document(name, text, is_json=True, value=value)
-            if with_bom or is_too_deep(value):
+            if with_bom or is_too_much(value):
                 _take(document, document_parse(text, is_json=True, with_bom=with_bom))
             return document
     document = Document(name, text, is_json=is_json)

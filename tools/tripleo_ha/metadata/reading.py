@@ -1,7 +1,6 @@
 """From a name on the command line to text: files, standard input, and directories of nodes."""
 
 import os
-import stat
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -60,9 +59,6 @@ def read(name: str, group: str = "") -> Input:
     try:
         descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as stream:
-            kind = os.fstat(descriptor).st_mode
-            if stat.S_ISDIR(kind):
-                return Input(name, b"", group, "is a directory")
             # Without a writer a FIFO would look empty at once; with one it is what a shell's <(…) gives.
             os.set_blocking(descriptor, True)
             return Input(name, stream.read(MAX_BYTES + 1), group)

@@ -13,7 +13,10 @@ MAX_NODES = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A place in a text: 1-based line and column, and the width of what stands there (0: over the line's end)."""
+    """A place in a text: 1-based line and column, and the width of what stands there, of which nothing has none.
+
+    What goes on in further lines has the width 1.
+    """
 
     line: int
     column: int
@@ -53,9 +56,10 @@ class Node:
             child = node.child(part)
             if child is None:
                 return key or mark
-            mark = key if key and (on_key or not last) else child.mark
+            # An empty value has no place of its own.
+            mark = key if key and (on_key or not last or not child.mark.width) else child.mark
             node = child
-        return mark if on_key or not path else node.mark
+        return mark
 
 
 @dataclass(slots=True)
@@ -101,20 +105,20 @@ def too_many(mark: Mark) -> Unreadable:
     )
 
 
-def is_too_deep(value: Any) -> bool:
-    """Tell whether a value is nested deeper than metadata can be, without recursion and whatever it holds."""
-    level = [value]
+def is_too_much(value: Any) -> bool:
+    """Tell whether a value is nested deeper or holds more than metadata can, without recursion."""
+    level = [value] if isinstance(value, (dict, list)) else []
+    values = 1
     for _ in range(MAX_DEPTH + 1):
-        level = (
-            [
-                item
-                for parent in level
-                for item in (parent.values() if isinstance(parent, dict) else parent)
-                if isinstance(item, (dict, list))
-            ]
-            if isinstance(value, (dict, list))
-            else []
-        )
         if not level:
             return False
-    return True
+        values += sum(map(len, level))
+        if values > MAX_NODES:
+            return True
+        level = [
+            item
+            for parent in level
+            for item in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(item, (dict, list))
+        ]
+    return bool(level)

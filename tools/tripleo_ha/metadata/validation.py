@@ -66,17 +66,18 @@ def document_validator() -> Validator:
 
 @functools.cache
 def _validator(name: str) -> Validator:
-    return _build(schema.read(name))
+    return of_schema(schema.read(name))
 
 
 @functools.cache
 def _root_validator() -> Validator:
     root = schema.read(schema.ROOT)
     shallow = {key: {} if "$ref" in value else value for key, value in root["properties"].items()}
-    return _build({**root, "properties": shallow})
+    return of_schema({**root, "properties": shallow})
 
 
-def _build(of: schema.Schema) -> Validator:
+def of_schema(of: schema.Schema) -> Validator:
+    """Return a validator of one schema, or part of one, that has no reference."""
     # No section's schema has a reference, so the empty registry keeps this offline at no cost.
     import referencing
 
@@ -147,11 +148,11 @@ def _validation_error() -> Any:
 
 
 def _findings(validator: Validator, value: Any, prefix: Path) -> list[Finding]:
-    found: dict[tuple[str, Path], Finding] = {}
+    found: dict[tuple[str, Path, str], Finding] = {}
     for error in islice(validator.iter_errors(value), MAX_FINDINGS):
         for finding in _translate(error, prefix):
-            found.setdefault((finding.rule, finding.path), finding)
-    mistyped = {path for rule, path in found if rule == "THA103"}
+            found.setdefault((finding.rule, finding.path, finding.message), finding)
+    mistyped = {path for rule, path, _ in found if rule == "THA103"}
     telling = (finding for finding in found.values() if finding.rule == "THA103" or finding.path not in mistyped)
     return list(islice(telling, MAX_FINDINGS))
 
@@ -178,9 +179,10 @@ def unknown_key(path: Path, key: str, parent: schema.Schema) -> Finding:
 
 
 def _missing_key(path: Path, key: str, parent: schema.Schema) -> Finding:
-    declared = schema.subschema((*path, key)) or parent.get("properties", {}).get(key)
-    wanted = suggestions.describe(declared) if isinstance(declared, Mapping) else "a map"
-    return Finding("THA102", path, f"the key {key} is missing", wanted, f"add {key}", on_key=True)
+    declared = schema.read(key) if not path else parent.get("properties", {}).get(key, {})
+    return Finding(
+        "THA102", path, f"the key {key} is missing", suggestions.describe(declared), f"add {key}", on_key=True
+    )
 
 
 def _bad_key_name(error: Error, path: Path) -> Finding:

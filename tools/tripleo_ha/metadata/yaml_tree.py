@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -15,6 +15,7 @@ _RESOLVERS: dict[str | None, list[tuple[str, re.Pattern[str]]]] = yaml.SafeLoade
 _TAG = "tag:yaml.org,2002:"
 _MERGE = object()
 _NOTHING = object()
+_NOT_PRINTABLE = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _KNOWN_PROBLEMS = {
     "mapping values are not allowed in this context": "a colon where no key can stand, or a wrong indentation",
     "did not find expected key": "a line that is no key: the indentation, a quote or a dash is wrong",
@@ -45,8 +46,15 @@ def parse(text: str) -> Parsed:
         _syntax_error(parsed, error, text)
     except (yaml.YAMLError, RecursionError, ValueError):
         parsed.usable = False
-        parsed.fault("THA010", "characters that YAML does not allow", Mark(1, 1), (), "text in UTF-8")
+        _forbidden_character(parsed, text)
     return parsed
+
+
+def _forbidden_character(parsed: Parsed, text: str) -> None:
+    match = _NOT_PRINTABLE.search(text)
+    before = text[: match.start()] if match else ""
+    mark = Mark(before.count("\n") + 1, len(before) - before.rfind("\n"))
+    parsed.fault("THA010", "a character that YAML does not allow", mark, (), "printable text")
 
 
 def _syntax_error(parsed: Parsed, error: yaml.MarkedYAMLError, text: str) -> None:
@@ -152,7 +160,8 @@ class _Builder:
         is_map = isinstance(event, yaml.MappingStartEvent)
         if event.tag not in (None, "!", _TAG + ("map" if is_map else "seq")):
             self.parsed.fault("THA014", "a tag, which JSON does not have", mark, self.path(), "the value without it")
-        node = Node(mark, children={} if is_map else [])
+        # A block collection begins with nothing that could be seen.
+        node = Node(replace(mark, width=mark.width or 1), children={} if is_map else [])
         self.stack.append(_Open(node, {} if is_map else [], self.path(), event.anchor))
 
     def path(self) -> Path:
@@ -219,7 +228,7 @@ def _list(node: Node) -> list[Node]:
 
 def _mark(event: Any) -> Mark:
     start, end = event.start_mark, event.end_mark
-    return Mark(start.line + 1, start.column + 1, end.column - start.column if end.line == start.line else 0)
+    return Mark(start.line + 1, start.column + 1, end.column - start.column if end.line == start.line else 1)
 
 
 def _tag(event: Any) -> str:
@@ -240,15 +249,16 @@ def _scalar(builder: _Builder, event: Any, mark: Mark) -> Any:
     tag, text = _tag(event), event.value
     if tag in ("str", "merge", "value"):
         return text
+    if tag not in _CONSTRUCT:
+        is_date = tag == "timestamp"
+        what = "a date" if is_date else "a tag, which JSON does not have"
+        hint = "put it in quotes, if it is text" if is_date else ""
+        builder.parsed.fault("THA009" if is_date else "THA014", what, mark, builder.path(), "what JSON has", hint)
+        return None
     try:
         return _CONSTRUCT[tag](text)
-    except KeyError:
-        what = "a date" if tag == "timestamp" else "a tag, which JSON does not have"
-        hint = "put it in quotes, if it is text" if tag == "timestamp" else ""
-        rule = "THA009" if tag == "timestamp" else "THA014"
-        builder.parsed.fault(rule, what, mark, builder.path(), "what JSON has", hint)
-    except (ValueError, OverflowError):
-        builder.parsed.fault("THA009", "a number that cannot be read", mark, builder.path(), "a finite number")
+    except (ValueError, OverflowError, LookupError):
+        builder.parsed.fault("THA009", "a value that its type does not have", mark, builder.path(), "a finite number")
     return None
 
 

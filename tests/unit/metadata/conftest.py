@@ -1,0 +1,23 @@
+"""What the tests of the metadata checker share: a good document, and the corpus of bad ones."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CORPUS = Path(__file__).parents[2] / "corpus"
+_GOOD = json.loads((CORPUS / "good.json").read_text())
+
+
+@pytest.fixture
+def good() -> dict[str, Any]:
+    """Return a document of one of three nodes in which every section stands and nothing is wrong."""
+    return copy.deepcopy(_GOOD)
+
+
+@pytest.fixture
+def corpus() -> Path:
+    """Return the directory of the corpus."""
+    return CORPUS
