@@ -18,6 +18,7 @@ CONFIG = Path("/etc/haproxy/haproxy.cfg")
 ADMIN = Path(haproxy.SOCKET)
 MASTER = Path("/run/haproxy-master.sock")
 SERVER_STATE = Path(haproxy.SERVER_STATE)
+LOAD_TIMEOUT = 15.0
 
 
 def converge(context: Context, row: Row) -> None:
@@ -41,7 +42,12 @@ def converge(context: Context, row: Row) -> None:
         load()
         context.changed(f"{row.service}: configuration loaded")
     if loaded != wanted:
-        wait_for("HAProxy to run the new configuration", lambda: running_digest() == wanted, timeout=15, interval=0.05)
+        wait_for(
+            "HAProxy to run the new configuration",
+            lambda: running_digest() == wanted,
+            timeout=LOAD_TIMEOUT,
+            interval=0.05,
+        )
 
 
 def check(text: str) -> None:

@@ -37,12 +37,12 @@ def render(rows: Sequence[Row], cluster: Cluster, metadata: Mapping[str, Any]) -
 
     :param rows: the active rows; the row ``haproxy`` among them names the ports of statistics and peers.
     :param metadata: the accepted metadata; ``haproxy.stats_password`` is needed.
-    :raises Failure: two rows want the same port of a virtual IP or the same name, a virtual IP is unknown, or a
-        value cannot stand in the configuration.
+    :raises Failure: two rows want the same port of a virtual IP or the same name, a virtual IP is unknown, a listener
+        cannot be balanced, or a value cannot stand in the configuration.
     """
     settings = metadata["haproxy"]
     offered = [listener for row in rows for listener in row.balanced]
-    _no_clash(offered, cluster)
+    _check_offers(offered, cluster)
     own = {listener.name: listener for row in rows if row.service == SERVICE for listener in row.listeners}
     if missing := sorted({"peers", "statistics"} - set(own)):
         raise Failure(f"the service row {SERVICE} has no listener {' and '.join(missing)}")
@@ -83,11 +83,13 @@ def quote(value: str) -> str:
     return "'" + value.replace("'", "'\\''") + "'"
 
 
-def _no_clash(offered: Sequence[Listener], cluster: Cluster) -> None:
+def _check_offers(offered: Sequence[Listener], cluster: Cluster) -> None:
     names: set[str] = set()
     ends: dict[tuple[str, int], str] = {}
     for listener in offered:
         assert listener.balance
+        if listener.address == "loopback" or listener.transport != "tcp":
+            raise Failure(f"listener {listener.name} is balanced: it must be tcp, and not on loopback")
         if listener.name in names:
             raise Failure(f"two balanced listeners are named {listener.name}")
         names.add(listener.name)
