@@ -13,7 +13,7 @@ from datetime import datetime
 from importlib import metadata as distributions
 from pathlib import Path
 
-from tripleo_ha import paths
+from tripleo_ha import debian, paths
 from tripleo_ha.errors import UsageError
 from tripleo_ha.run import CommandFailed, run
 
@@ -21,8 +21,17 @@ ELEMENTS = ("debian-minimal", "ha-controller")
 FORMATS = ("tar", "qcow2")
 TIMEOUT = 3600.0
 FREE_BYTES = 6 << 30
-NEEDED = {"mmdebstrap": "mmdebstrap", "qemu-img": "qemu-utils", "kpartx": "kpartx", "sudo": "sudo",
-          "losetup": "mount", "mkfs.ext4": "e2fsprogs", "gpg": "gpg"}
+NEEDED = {
+    "debootstrap": "debootstrap",
+    "gpg": "gpg",
+    "kpartx": "kpartx",
+    "losetup": "mount",
+    "mkfs.ext4": "e2fsprogs",
+    "mmdebstrap": "mmdebstrap",
+    "qemu-img": "qemu-utils",
+    "sudo": "sudo",
+}
+"""What a build runs, and the Debian package that holds it."""
 STAMP = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+) \| (.*)$")
 
 
@@ -44,11 +53,13 @@ def build(
     force: bool = False,
     formats: Sequence[str] = ("tar",),
     elements: Sequence[str] = ELEMENTS,
+    install_missing: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> BuiltImage:
     """Build the image into ``output``, or take the one there when nothing that goes into it has changed.
 
     :param formats: of disk-image-create; ``tar`` is always made, it is what a test bed boots from.
+    :param install_missing: install the Debian packages a build needs, instead of naming them.
     :param say: told what is going on, a line at a time.
     :raises UsageError: this machine cannot build.
     :raises CommandFailed: disk-image-create failed; the message names its log.
@@ -59,6 +70,8 @@ def build(
     if not force and (known := _finished(record, wanted)):
         say(f"image unchanged since {known.tar.name} was built")
         return known
+    if install_missing and os.geteuid() == 0 and (installed := debian.install(NEEDED)):
+        say(f"installed {', '.join(installed)}")
     check_machine(output)
     began = time.monotonic()
     log = output / "build.log"
@@ -103,8 +116,9 @@ def check_machine(output: Path) -> None:
     if os.geteuid() != 0:
         raise UsageError("building an image needs root", "call it with sudo")
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin:/sbin"
-    if missing := [package for tool, package in NEEDED.items() if not shutil.which(tool)]:
-        raise UsageError(f"missing here: {', '.join(missing)}", f"apt-get install {' '.join(missing)}")
+    if missing := debian.missing(NEEDED):
+        names = " ".join(missing)
+        raise UsageError(f"missing here: {names}", f"--install-missing does it, or: apt-get install {names}")
     output.mkdir(parents=True, exist_ok=True)
     if (free := shutil.disk_usage(output).free) < FREE_BYTES:
         raise UsageError(f"{output} has {free / 2**30:.1f} GiB free, a build needs {FREE_BYTES >> 30}")

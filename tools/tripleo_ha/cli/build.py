@@ -21,6 +21,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument("--type", dest="formats", action="append", choices=build.FORMATS,
                         help="image format beside tar; may be given more than once")
     parser.add_argument("--force", action="store_true", help="build although nothing has changed")
+    parser.add_argument("--install-missing", action="store_true", help="install the Debian packages a build needs")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="how the result is shown")
     parser.add_argument("element", nargs="*", default=list(build.ELEMENTS),
                         help="elements instead of debian-minimal ha-controller, for example with baremetal added")
@@ -34,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         force=arguments.force,
         formats=arguments.formats or ["tar"],
         elements=arguments.element,
+        install_missing=arguments.install_missing,
         say=lambda line: print(line, file=sys.stderr, flush=True),  # noqa: T201
     )
     if arguments.format == "json":

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tripleo_ha import build, paths
+from tripleo_ha import build, debian, paths
 from tripleo_ha.devtest import cgroups, handing, network, prerequisites, store
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.layout import NODE_PREFIX, bed_name, node_names
@@ -17,9 +17,6 @@ from tripleo_ha.devtest.progress import Progress
 from tripleo_ha.errors import Failure, TimedOut, UsageError
 
 STOP_TIMEOUT = 180.0
-LEAVE_TIMEOUT = 180.0
-LEAVE = ("tripleo-ha-node", "leave")
-"""What a node is told before it is taken out for good, so that what clusters by majority shrinks while it has one."""
 REMADE = ("bed.json", "nodes", "cgroup", "passwords.yaml", "timeline.json")
 KEPT = ("devtest.log", "lock")
 
@@ -50,7 +47,7 @@ def up(state: Path, wish: Wish, progress: Progress) -> Bed:
             f"the bed in {state} has {len(record.nodes)} controllers; `devtest scale {wish.scale}` changes it"
         )
     progress.say(f"state and log in {state}")
-    if packages := prerequisites.install():
+    if packages := debian.install(prerequisites.PROGRAMS):
         progress.say(f"installed {', '.join(packages)}")
     with progress.step("image"):
         root, checksum = image(wish, progress)
@@ -69,12 +66,17 @@ def up(state: Path, wish: Wish, progress: Progress) -> Bed:
 def scale(bed: Bed, wanted: int, timeout: float, progress: Progress) -> Bed:
     """Bring the bed to another number of controllers; what the cluster holds is kept.
 
-    Nodes that go leave one after the other, the last first, while the others still know them; then the others are told.
+    Nodes that go are shut down one after the other, the last first, while the others still know them; then the others
+    are told, and forget them by majority.
 
+    :raises UsageError: those that would stay are no majority of those there are.
     :raises Failure: a node did not boot or converge.
     """
     names = node_names(wanted)
     there = (*bed.record.nodes, *bed.record.leaving)
+    if wanted * 2 <= len(there):
+        most = len(there) // 2 + 1
+        raise UsageError(f"{wanted} of {len(there)} controllers are no majority, which has to stay: at least {most}")
     gone = tuple(sorted(set(there) - set(names), key=_number))
     bed = Bed(bed.state, replace(bed.record, nodes=names, leaving=gone))
     store.save(bed.state, bed.record)
@@ -86,7 +88,9 @@ def settle(bed: Bed, timeout: float, progress: Progress) -> Bed:
     network.create(bed.netns)
     with progress.step("leave"):
         for name in reversed(bed.record.leaving):
-            dismiss(bed, name, progress)
+            if bed.running(name):
+                halt(bed, name, progress)
+            bed.power_off(name)
     with progress.step("boot"):
         documents = handing.documents(bed)
         off = [node.name for node in bed.nodes if not bed.running(node.name)]
@@ -109,17 +113,6 @@ def settle(bed: Bed, timeout: float, progress: Progress) -> Bed:
     return bed
 
 
-def dismiss(bed: Bed, name: str, progress: Progress) -> None:
-    """Take a node out: it leaves what it is in and shuts down, or loses its power where that takes too long."""
-    if bed.running(name):
-        progress.node(name, "leaves the cluster")
-        left = bed.exec(name, LEAVE, timeout=LEAVE_TIMEOUT, check=False)
-        if left.returncode != 0:
-            progress.node(name, f"could not leave in order: {' '.join(left.stderr.split())[-160:]}")
-        halt(bed, name, progress)
-    bed.power_off(name)
-
-
 def halt(bed: Bed, name: str, progress: Progress) -> None:
     """Shut a node down, and cut its power if it is not down in time."""
     try:
@@ -138,7 +131,7 @@ def image(wish: Wish, progress: Progress) -> tuple[Path, str]:
         return wish.image_root.resolve(), f"path:{wish.image_root.resolve()}"
     in_checkout = (paths.CHECKOUT / "setup.cfg").exists()
     output = paths.CHECKOUT / ".build" if in_checkout else Path("/var/cache/tripleo-ha")
-    built = build.build(output, force=wish.force_build, say=progress.say)
+    built = build.build(output, force=wish.force_build, install_missing=True, say=progress.say)
     progress.say(f"image: sha256 {built.checksum}")
     return built.root, built.checksum
 

@@ -4,8 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from tripleo_ha.errors import Failure, UsageError
-from tripleo_ha.run import CommandFailed, run
+from tripleo_ha.errors import UsageError
 
 NEEDED_BYTES = 6 * 1000**3
 PROGRAMS = {
@@ -38,24 +37,3 @@ def check_space(state: Path, needed: int = NEEDED_BYTES) -> None:
     free = shutil.disk_usage(there).free
     if free < needed:
         raise UsageError(f"{there} has {free / 1e9:.1f} GB free; a test bed needs {needed / 1e9:.0f} GB")
-
-
-def install() -> list[str]:
-    """Install the packages of the programs that are missing, and return their names.
-
-    :raises Failure: this is no Debian, or apt-get fails.
-    """
-    packages = sorted({package for program, package in PROGRAMS.items() if shutil.which(program) is None})
-    if not packages:
-        return []
-    if shutil.which("apt-get") is None:
-        raise Failure(f"{', '.join(packages)} must be installed first; without apt-get that is left to you")
-    command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
-    environment = {"DEBIAN_FRONTEND": "noninteractive"}
-    try:
-        run(command, timeout=600, env=environment)
-    except CommandFailed:
-        # Fresh machines have no package lists, and old lists name files that are gone.
-        run(["apt-get", "update"], timeout=600, env=environment)
-        run(command, timeout=600, env=environment)
-    return packages
