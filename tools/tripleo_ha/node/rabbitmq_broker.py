@@ -16,7 +16,7 @@ JOINED = HOME / "tripleo-ha-joined"
 """There since this disk's broker was first seen as a member; lost with the data, as it has to be."""
 FIRST_START = Path("/etc/rabbitmq/conf.d/first-start.conf")
 SETTINGS = paths.RUNTIME / "applied" / "rabbitmq-settings"
-CTL_TIMEOUT = 120.0
+CTL_TIMEOUT = 60.0
 USER = "rabbitmq"
 
 
@@ -33,8 +33,9 @@ def ctl(*arguments: str, node: str = "", input: str | None = None) -> str:
     :param input: a password, which does not belong on the command line.
     """
     become = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups", "--"]
-    there = ["--node", f"rabbit@{node}"] if node else []
-    argv = [*become, "/usr/lib/rabbitmq/bin/rabbitmqctl", "--quiet", *there, *arguments]
+    # With any further option, the script that starts it would no longer let it read its input.
+    options = [] if input is not None else ["--quiet", *(["--node", f"rabbit@{node}"] if node else [])]
+    argv = [*become, "/usr/lib/rabbitmq/bin/rabbitmqctl", *options, *arguments]
     return run(argv, timeout=CTL_TIMEOUT, input=input, env={"HOME": str(HOME)}, cwd=HOME).stdout
 
 
