@@ -55,7 +55,8 @@ def refuse_vanished(files: list[Path]) -> None:
     if not SOURCES.exists():
         return
     present = {_source(file) for file in files if file.exists()}
-    if missing := sorted(_source(Path(name)) for name in json.loads(SOURCES.read_text()) if _source(Path(name)) not in present):
+    known = {_source(Path(name)) for name in json.loads(SOURCES.read_text())}
+    if missing := sorted(known - present):
         raise Failure(
             f"metadata source gone: {', '.join(missing)}; the node keeps its last good configuration",
             f"bring it back, or remove {SOURCES} to go on without it",

@@ -46,7 +46,8 @@ class Context:
     def peer(self, node: Node, timeout: float = 2.0) -> dict[str, Any] | None:
         """Return what ``node`` tells about itself, or None when it does not answer within ``timeout`` seconds.
 
-        The shape is ``{"checks": {NAME: {"healthy": bool, "reason": str, "facts": {…}}}, "published": {SERVICE: {…}}}``.
+        The shape is ``{"checks": {NAME: {"healthy": bool, "reason": str, "facts": {…}}},
+        "published": {SERVICE: {…}}}``.
         """
         url = f"http://{node.ip}:{HEALTH_PORT}/status"
         try:
