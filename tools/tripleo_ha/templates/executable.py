@@ -32,9 +32,9 @@ def analyse(text: str, tree: Tree) -> Reads:
         return found
     visitor = _Reader(text)
     visitor.visit(module)
-    for path, offset, optional in visitor.reads:
+    for path, offset, guarded, whole in visitor.reads:
         if path:
-            _judge(found, tree, path, offset, guarded=optional or path in visitor.guards, whole=True)
+            _judge(found, tree, path, offset, guarded=guarded or path in visitor.guards, whole=whole)
         elif not declared:
             found.faults.append(
                 Fault("undeclared-reads", offset, "the metadata is handed on whole", "say what is read: # reads: PATH")
@@ -69,7 +69,8 @@ def _judge(found: Reads, tree: Tree, path: Path, offset: int, *, guarded: bool, 
     if len(steps) < len(path):
         found.faults.append(Fault("undeclared-key", offset, f"no schema declares {dotted(path)}"))
         return
-    if not guarded and not steps[-1].present and steps[-1].path not in tree.implied:
+    sure = guarded or path[-1] == ANY
+    if not sure and not steps[-1].present and steps[-1].path not in tree.implied:
         hint = f"ask first: .get({path[-1]!r})"
         found.faults.append(Fault("optional-unguarded", offset, f"{dotted(path)} may be absent", hint))
     found.reads.append(Read(steps[-1].path, offset, secret=steps[-1].secret, whole=whole))
@@ -78,8 +79,8 @@ def _judge(found: Reads, tree: Tree, path: Path, offset: int, *, guarded: bool, 
 class _Reader(ast.NodeVisitor):
     """Follows the document from ``json.load`` through names, subscripts, ``get`` and loops.
 
-    ``reads`` are a path, an offset, and whether the read allows for absence; ``guards`` are paths asked for with ``in``
-    or ``get``.
+    ``reads`` are a path, an offset, whether the read allows for absence, and whether it takes all that is below;
+    ``guards`` are paths asked for with ``in`` or ``get``.
     """
 
     def __init__(self, text: str) -> None:
@@ -88,7 +89,7 @@ class _Reader(ast.NodeVisitor):
             self.starts.append(self.starts[-1] + len(line))
         self.lines = text.splitlines()
         self.names: dict[str, Path] = {}
-        self.reads: list[tuple[Path, int, bool]] = []
+        self.reads: list[tuple[Path, int, bool, bool]] = []
         self.guards: set[Path] = set()
 
     def visit_Assign(self, node: ast.Assign) -> None:
@@ -98,7 +99,7 @@ class _Reader(ast.NodeVisitor):
             self.generic_visit(node)
             return
         self.names |= dict.fromkeys(names, path)
-        self._inner(node.value)
+        self._read(node.value, path, whole=False)
 
     def visit_For(self, node: ast.For) -> None:
         self._loop(node.target, node.iter)
@@ -144,18 +145,15 @@ class _Reader(ast.NodeVisitor):
         if path is None:
             self.generic_visit(node)
             return
-        optional = isinstance(node, ast.Call)
-        if optional and path:
-            self.guards.add(path)
-        self.reads.append((path, self._offset(node), optional))
+        self._read(node, path, whole=True)
 
-    def _inner(self, node: ast.expr) -> None:
-        """An assignment reads nothing yet, except that its ``get`` asks."""
-        path = self._path(node)
-        if isinstance(node, ast.Call) and path:
+    def _read(self, node: ast.expr, path: Path, *, whole: bool) -> None:
+        first = node.values[0] if isinstance(node, ast.BoolOp) else node
+        asks = isinstance(first, ast.Call)
+        if asks:
             self.guards.add(path)
-        elif path:
-            self.reads.append((path, self._offset(node), False))
+        if path or whole:
+            self.reads.append((path, self._offset(node), asks, whole))
 
     def _loop(self, target: ast.expr, iterated: ast.expr) -> None:
         base, stand_in = iterated, ITEM
@@ -169,8 +167,7 @@ class _Reader(ast.NodeVisitor):
             self.visit(iterated)
             return
         self.names[names[-1].id] = (*path, stand_in)
-        if path:
-            self.reads.append((path, self._offset(base), False))
+        self._read(base, path, whole=False)
 
     def _path(self, node: ast.expr) -> Path | None:
         if isinstance(node, ast.Name):
