@@ -69,7 +69,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
     fake = Fake(tmp_path)
     judge = tmp_path / "bin" / "haproxy"
     judge.parent.mkdir()
-    judge.write_text('#!/bin/sh\nif grep -q BROKEN "$4"; then echo "$4:7: unknown keyword BROKEN" >&2; exit 1; fi\n')
+    judge.write_text('#!/bin/sh\nif grep -q BROKEN "$3"; then echo "$3:7: unknown keyword BROKEN" >&2; exit 1; fi\n')
     judge.chmod(0o755)
     monkeypatch.setenv("PATH", f"{judge.parent}:{os.environ['PATH']}")
     monkeypatch.setattr(haproxy, "CONFIG", fake.config)
@@ -132,9 +132,12 @@ def test_refused_configuration_leaves_the_old_one(fake: Fake) -> None:
 
 def test_failed_load_is_told_in_haproxys_words(fake: Fake) -> None:
     converge()
-    fake.answer = "Success=0\n--\n[ALERT] cannot bind socket (Address already in use) [192.0.2.10:3306]\n"
-    with pytest.raises(Failure, match="cannot bind socket"):
+    fake.answer = (
+        "Success=0\n--\n[WARNING] server down\n[ALERT] cannot bind socket (Address already in use) [192.0.2.10:3306]\n"
+    )
+    with pytest.raises(Failure, match="cannot bind socket") as failure:
         converge({"nbthread": 1})
+    assert "WARNING" not in str(failure.value)
     assert not haproxy.SERVER_STATE.exists()
 
 

@@ -60,9 +60,9 @@ def check(text: str) -> None:
     try:
         with os.fdopen(handle, "w") as stream:
             stream.write(text)
-        run(["haproxy", "-c", "-q", "-f", name], timeout=30)
+        run(["haproxy", "-c", "-f", name], timeout=30)
     except CommandFailed as error:
-        words = error.output.strip().replace(name, os.fspath(CONFIG))
+        words = alerts(error.output.replace(name, os.fspath(CONFIG)))
         raise Failure(f"HAProxy refuses the new configuration, the old one stays:\n{words}") from error
     finally:
         Path(name).unlink(missing_ok=True)
@@ -81,7 +81,13 @@ def load() -> None:
     if answer is None:
         raise Failure(f"HAProxy's master does not answer on {MASTER}", f"systemctl restart {UNIT}")
     if "Success=1" not in answer:
-        raise Failure(f"HAProxy could not load the new configuration, the old one goes on serving:\n{answer.strip()}")
+        raise Failure(f"HAProxy could not load the new configuration, the old one goes on serving:\n{alerts(answer)}")
+
+
+def alerts(words: str) -> str:
+    """Return what HAProxy calls an alert, out of all that it said; all of it when it called nothing so."""
+    lines = [line for line in words.strip().splitlines() if line]
+    return "\n".join([line for line in lines if line.startswith("[ALERT]")] or lines)
 
 
 def running_digest() -> str | None:
