@@ -86,6 +86,8 @@ def boot_argv(node: BedNode, machine: str, machine_id: str) -> list[str]:
 
 def prepare(node: BedNode, image_root: Path) -> None:
     """Make the node's directories, or complete them; what is on its disks stays."""
+    # A node's disks hold its secrets, whatever directory the bed was given.
+    node.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in ("upper", "work", "root", "state"):
         (node.directory / name).mkdir(parents=True, exist_ok=True)
     node.metadata_file.parent.mkdir(mode=0o700, exist_ok=True)
