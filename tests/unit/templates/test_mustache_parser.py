@@ -51,7 +51,7 @@ def of_pystache(parsed: Any) -> Iterator[Any]:
             yield "inverted", node.key, list(of_pystache(node.parsed_section))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(tags(), max_size=6))
 def test_it_finds_the_tags_that_pystache_finds(parts: list[str]) -> None:
     text = "".join(parts)
@@ -60,7 +60,7 @@ def test_it_finds_the_tags_that_pystache_finds(parts: list[str]) -> None:
     assert not parsed.problems
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from(["{{#a}}", "{{/a}}", "{{^b}}", "{{/b}}", "{{c}}", "text", "{{"]), max_size=8))
 def test_it_has_a_problem_wherever_pystache_has_one(parts: list[str]) -> None:
     text = "".join(parts)
