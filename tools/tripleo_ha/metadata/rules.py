@@ -35,7 +35,9 @@ def node_in_list(document: Document) -> Iterator[Finding]:
             ("node", "name"),
             "this node is not in cluster.nodes",
             f"one of the {len(names)} names there",
-            f"did you mean {near}?" if near else "add it there, or correct the name",
+            f"did you mean that of cluster.nodes[{names.index(near)}]?"
+            if near
+            else "add it there, or correct the name",
         )
 
 

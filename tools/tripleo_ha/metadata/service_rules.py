@@ -63,11 +63,11 @@ def _devices(devices: Mapping[str, Any], names: list[str]) -> Iterator[Finding]:
     for name in devices:
         if name not in known:
             near = suggestions.nearest(name, known)
-            hint = f"did you mean {near}?" if near else "remove it"
+            hint = f"did you mean the name of cluster.nodes[{names.index(near)}]?" if near else "remove it"
             yield Finding("THA213", (*path, name), "no node of this name", "a name of cluster.nodes", hint, on_key=True)
-    for name in names:
+    for index, name in enumerate(names):
         if name not in devices:
-            message = f"no device for {name}, which therefore cannot be fenced"
+            message = f"no device for cluster.nodes[{index}], which therefore cannot be fenced"
             yield Finding("THA213", path, message, "a device for every node", on_key=True)
 
 

@@ -1,0 +1,104 @@
+"""The commands ``validate`` and ``schema`` as they are called."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tripleo_ha import paths
+from tripleo_ha.cli.main import main
+from tripleo_ha.metadata import schema
+
+PROGRAM = "from tripleo_ha.cli.main import main; main()"
+
+
+def call(*argv: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(argv)
+    return int(ended.value.code or 0)
+
+
+def test_clean_document(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("validate", str(corpus / "good.yaml")) == 0
+    assert capsys.readouterr().out == "1 document, 0 errors, 0 warnings\n"
+
+
+@pytest.mark.parametrize("form", ["text", "json", "github", "sarif", "junit"])
+def test_findings_exit_1(corpus: Path, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("validate", "--format", form, str(corpus / "unknown-mysql-key.yaml")) == 1
+    assert "THA101" in capsys.readouterr().out
+
+
+def test_warnings_count_when_strict(corpus: Path) -> None:
+    assert call("validate", str(corpus / "rule-even.yaml")) == 0
+    assert call("validate", "--strict", str(corpus / "rule-even.yaml")) == 1
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["validate"],
+        ["validate", "--format", "xml", "a"],
+        ["validate", "/nonexistent"],
+        ["validate", "--annotate", "--format", "json", "a"],
+        ["schema"],
+        ["schema", "show", "nothing"],
+        ["schema", "show", "../../etc/passwd"],
+    ],
+)
+def test_wrong_usage_exits_2(argv: list[str]) -> None:
+    assert call(*argv) == 2
+
+
+def test_annotate_shows_the_line(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("validate", "--annotate", str(corpus / "range-gcache-zero.yaml")) == 1
+    assert "   18 |   gcache_mb: 0\n      |              ^ THA105 found 0\n" in capsys.readouterr().out
+
+
+def test_standard_input_and_any_locale(corpus: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "validate", "-"],
+        input=(corpus / "json-non-ascii-before.json").read_bytes(),
+        capture_output=True,
+        env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0"},
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert b"<stdin>:1:46: error THA101" in done.stdout
+
+
+def test_output_that_nobody_reads(corpus: Path) -> None:
+    line = shlex.join([sys.executable, "-c", PROGRAM, "validate", "--format", "json", str(corpus)]) + " | head -c 10"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, timeout=60, check=False)
+    assert b"Traceback" not in done.stderr
+
+
+def test_schema_list_and_show(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("schema", "list") == 0
+    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert listed == list(schema.names())
+    for name in listed:
+        assert call("schema", "show", name) == 0
+        assert json.loads(capsys.readouterr().out) == schema.read(name)
+
+
+def test_schema_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(paths, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(paths, "schemas", lambda: Path(__file__).parents[3] / "schemas")
+    assert call("schema", "reference", "--check") == 1
+    assert call("schema", "reference", "--write") == 0
+    assert call("schema", "reference", "--check") == 0
+    capsys.readouterr()
+    assert call("schema", "reference") == 0
+    assert capsys.readouterr().out == (tmp_path / "docs" / "metadata-reference.md").read_text()
+
+
+def test_reference_without_its_library(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "jsonschema_markdown", None)
+    assert call("schema", "reference") == 2
+    assert "jsonschema-markdown is not installed" in capsys.readouterr().err
