@@ -20,6 +20,8 @@ START_BOUND = 120.0
 """Seconds in which a node is to be a member of a Primary component, else the run fails and is tried again."""
 STUCK_AFTER = 40.0
 """Seconds of a start without any Primary component; Galera itself gives up after 30 (pc.wait_prim_timeout)."""
+GIVE_UP_RESTARTS = 3
+"""Restarts by systemd after which a server that was started here counts as unable to start."""
 POLL = 0.5
 SYNCED = "4"
 
@@ -94,6 +96,9 @@ class Start:
     vote: str = ""
     started_at: float | None = None
     disk: Facts | None = None
+    restarts: int = 0
+    earlier_restarts: int | None = None
+    """Those before this run, whose reason may be mended by now."""
 
     def bring_up(self) -> None:
         """Decide and act until this node's server is in a Primary component.
@@ -147,7 +152,12 @@ class Start:
         if running:
             self.disk = None
             return running[0]
-        if units.properties(self.unit.name, "ActiveState")["ActiveState"] in ("active", "activating", "deactivating"):
+        told = units.properties(self.unit.name, "ActiveState", "NRestarts")
+        restarts = int(told.get("NRestarts") or 0)
+        if self.earlier_restarts is None:
+            self.earlier_restarts = restarts
+        self.restarts = restarts - self.earlier_restarts
+        if told["ActiveState"] in ("active", "activating", "deactivating"):
             self.disk = None
             self.started_at = self.started_at or time.monotonic()
             return Facts(Phase.STARTING)
@@ -161,7 +171,14 @@ class Start:
         self.context.publish(self.row.service, state=state)
 
     def starting(self, decision: Decision, facts: Mapping[str, Facts]) -> Decision:
-        """Wait for the server that was started, or end it when nobody is there for it to join."""
+        """Wait for the server that was started, or end it when nobody is there for it to join.
+
+        :raises Failure: it ends again and again, for which its own last words are the reason.
+        """
+        if self.restarts >= GIVE_UP_RESTARTS:
+            words = galera_actions.last_words(self.unit)
+            galera_actions.kill(self.unit)
+            raise Failure(f"{self.unit.name} ended {self.restarts} times in a row; it said last:\n{words}")
         alone = not any(fact.phase in (Phase.PRIMARY, Phase.NON_PRIMARY) for fact in facts.values())
         if alone and self.started_at and time.monotonic() - self.started_at > STUCK_AFTER:
             LOG.info("galera: the server found no Primary component in %g s and is ended", STUCK_AFTER)
@@ -188,6 +205,7 @@ class Start:
             else:
                 galera_actions.prepare_bootstrap(self.files)
             galera_actions.start(self.unit, bootstrap=True)
+        self.earlier_restarts = 0
         self.context.changed(f"{self.row.service}: {decision.action.value}, since {decision.reason}")
 
 

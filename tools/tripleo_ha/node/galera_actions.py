@@ -48,6 +48,14 @@ def outdated(unit: Unit) -> bool:
     return bool(applied != units.digest(unit.files))
 
 
+def last_words(unit: Unit) -> str:
+    """Return the last errors in the unit's journal, or its last lines when none is marked as one."""
+    told = run(["journalctl", "--unit", unit.name, "--lines=200", "--output=cat", "--no-pager"], timeout=30).stdout
+    lines = told.splitlines()
+    errors = [line for line in lines if "ERROR" in line]
+    return "\n".join((errors or lines)[-5:])
+
+
 def kill(unit: Unit) -> None:
     """End the server at once, and keep systemd from starting it again.
 
