@@ -11,7 +11,7 @@ from tripleo_ha import paths
 from tripleo_ha.errors import TimedOut
 from tripleo_ha.node import corosync
 from tripleo_ha.node.context import Context
-from tripleo_ha.run import Completed
+from tripleo_ha.run import CommandFailed, Completed
 from tripleo_ha.table import Unit
 
 UNIT = Unit("corosync.service")
@@ -49,7 +49,14 @@ class Bed:
                 each.runs = each.disk
             self.log.append(("reload", by.index))
 
+    def judge(self, node, argv):
+        if node.disk == "wrong":
+            raise CommandFailed(argv, "exit status 8", "parse error in config")
+        return Completed(tuple(argv), 0, "", "")
+
     def run(self, node, argv):
+        if argv == ["corosync", "-t"]:
+            return self.judge(node, argv)
         if argv[0] == "corosync-cfgtool":
             self.reload(node)
             return Completed(tuple(argv), 0, "", "")
@@ -166,6 +173,14 @@ def test_a_node_outside_the_membership_reloads_by_itself(converge):
     converge(bed)
     assert bed.log == [("reload", 0), ("reload", 2)]
     assert {node.runs for node in bed.nodes} == {"b"}
+
+
+def test_a_configuration_that_corosync_refuses_is_taken_up_by_nobody(converge):
+    bed = Bed(("wrong", "a"), ("wrong", "a"), ("wrong", None))
+    results = converge(bed)
+    assert all(isinstance(result, CommandFailed) for result in results.values())
+    assert bed.log == []
+    assert all(node.published.get("corosync_has") != "wrong" for node in bed.nodes)
 
 
 def test_the_key_is_written_as_bytes_for_root_only(tmp_path, monkeypatch):

@@ -44,25 +44,32 @@ def ensure(context: Context, row: Row, unit: Unit) -> None:
     Running ones read them anew all at once, when every member has them: with a new key that is what keeps them talking
     to each other.
 
+    :raises CommandFailed: Corosync refuses the configuration; nothing has been touched.
     :raises TimedOut: a member that answers has not got the new configuration.
     """
     wanted = units.digest(unit.files)
     record = paths.RUNTIME / "applied" / f"{unit.name}.json"
-    if not units.is_active(unit.name):
+    active = units.is_active(unit.name)
+    if not active or _applied(record, unit) != wanted:
+        # Only what Corosync itself accepts is shown to the others, who wait for it.
+        run(["corosync", "-t"], timeout=30)
         context.publish(row.service, corosync_has=wanted)
-        _wait_for_running(context, wanted)
-        units.start(unit.name)
-        context.changed(f"{row.service}: {unit.name} started")
-    elif _applied(record, unit) != wanted:
-        context.publish(row.service, corosync_has=wanted)
-        for node in context.cluster.peers:
-            what = f"{node.name} to have the new Corosync configuration"
-            wait_for(what, partial(_told, context, node, "corosync_has", wanted), timeout=TURN_TIMEOUT)
-        if not _was_reloaded(context, wanted):
-            run(["corosync-cfgtool", "-R"], timeout=60)
-        context.changed(f"{row.service}: {unit.name} reloaded")
-    write_file(record, json.dumps({"digest": wanted, "invocation": _invocation(unit)}))
+        if active:
+            _reload(context, wanted)
+        else:
+            _wait_for_running(context, wanted)
+            units.start(unit.name)
+        context.changed(f"{row.service}: {unit.name} {'reloaded' if active else 'started'}")
+        write_file(record, json.dumps({"digest": wanted, "invocation": _invocation(unit)}))
     context.publish(row.service, corosync_has=wanted, corosync_runs=wanted)
+
+
+def _reload(context: Context, wanted: str) -> None:
+    for node in context.cluster.peers:
+        what = f"{node.name} to have the new Corosync configuration"
+        wait_for(what, partial(_told, context, node, "corosync_has", wanted), timeout=TURN_TIMEOUT)
+    if not _was_reloaded(context, wanted):
+        run(["corosync-cfgtool", "-R"], timeout=60)
 
 
 def _applied(record: Path, unit: Unit) -> str:
