@@ -17,6 +17,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A state directory on a machine without containers."""
     monkeypatch.setattr(cgroups, "find", lambda state: tmp_path / "cgroup2")
     monkeypatch.setattr(network, "NAMESPACES", tmp_path / "netns")
+    monkeypatch.setattr(prerequisites, "raise_inotify_limit", lambda: False)
     monkeypatch.setattr(debian, "install", lambda programs: [])
     (tmp_path / "bed").mkdir()
     return tmp_path / "bed"
@@ -112,3 +113,26 @@ def test_a_node_that_is_off_is_told_so(state: Path) -> None:
     assert bed.converged("0") == (False, "not running")
     with pytest.raises(Failure, match="not running"):
         bed.exec("0", ["true"])
+
+
+def test_metadata_that_says_the_same_is_not_new(state: Path) -> None:
+    bed = bed_of(state, 1)
+    assert bed.push("0", {"a": 1, "b": 2})
+    assert not bed.push("0", {"b": 2, "a": 1})
+    assert bed.push("0", {"a": 1})
+    assert bed.metadata("0") == {"a": 1}
+
+
+def test_nobody_else_gets_at_a_nodes_disks_and_metadata(state: Path) -> None:
+    bed = bed_of(state, 1)
+    bed.write_metadata("0", {"a": 1})
+    file = bed.nodes[0].metadata_file
+    assert [path.stat().st_mode & 0o777 for path in (state / "nodes", file.parent, file)] == [0o700, 0o700, 0o600]
+
+
+def test_the_inotify_limit_is_raised_once(tmp_path: Path) -> None:
+    limit = tmp_path / "limit"
+    limit.write_text("128\n")
+    assert prerequisites.raise_inotify_limit(limit, 1024)
+    assert not prerequisites.raise_inotify_limit(limit, 1024)
+    assert not prerequisites.raise_inotify_limit(tmp_path / "none", 1024)

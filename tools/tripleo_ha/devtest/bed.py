@@ -179,7 +179,12 @@ class Bed:
 
     def write_metadata(self, node: str, metadata: Mapping[str, Any]) -> bool:
         """Put metadata where the node's agent looks, and return whether it was new."""
-        return write_file(self.node(node).metadata_file, json.dumps(metadata, indent=1) + "\n")
+        target = self.node(node)
+        container.furnish(target)
+        with contextlib.suppress(Failure):
+            if self.metadata(node) == metadata:
+                return False
+        return write_file(target.metadata_file, json.dumps(metadata, indent=1) + "\n")
 
     def converged(self, node: str) -> tuple[bool, str]:
         """Return whether a node has converged on what it was handed last, and if not, why as far as it tells."""

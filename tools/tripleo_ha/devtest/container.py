@@ -84,13 +84,18 @@ def boot_argv(node: BedNode, machine: str, machine_id: str) -> list[str]:
     return [*argv, f"systemd.hostname={node.name}", "systemd.mask=systemd-remount-fs.service"]
 
 
-def prepare(node: BedNode, image_root: Path) -> None:
-    """Make the node's directories, or complete them; what is on its disks stays."""
-    # A node's disks hold its secrets, whatever directory the bed was given.
+def furnish(node: BedNode) -> None:
+    """Make the node's directories; what is in those that are there stays."""
+    # Its disks hold its secrets, whatever directory the bed was given.
     node.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in ("upper", "work", "root", "state"):
         (node.directory / name).mkdir(parents=True, exist_ok=True)
     node.metadata_file.parent.mkdir(mode=0o700, exist_ok=True)
+
+
+def prepare(node: BedNode, image_root: Path) -> None:
+    """Make what the keeper of a node needs to boot it; what is on its disks stays."""
+    furnish(node)
     image = node.directory / "image"
     image.unlink(missing_ok=True)
     image.symlink_to(image_root.resolve())

@@ -17,6 +17,19 @@ PROGRAMS = {
 """What a bed runs, and the Debian package that holds it."""
 
 
+INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
+INSTANCES_NEEDED = 1024
+"""A node's systemd, udev, D-Bus and getty take 8 (measured); the kernel's 128 are for all that root has on a machine."""
+
+
+def raise_inotify_limit(file: Path = INSTANCES, needed: int = INSTANCES_NEEDED) -> bool:
+    """Let root have enough inotify instances for the nodes, and return whether the limit had to be raised."""
+    if not file.exists() or int(file.read_text()) >= needed:
+        return False
+    file.write_text(f"{needed}\n")
+    return True
+
+
 def check_root() -> None:
     """Stop anybody but root.
 
