@@ -19,7 +19,7 @@ PROGRAMS = {
 
 INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
 INSTANCES_NEEDED = 1024
-"""A node's systemd, udev, D-Bus and getty take 8 (measured); the kernel's 128 are for all that root has on a machine."""
+"""A node's systemd, udev, D-Bus and getty take 8 ; the kernel's 128 are for all that root runs."""
 
 
 def raise_inotify_limit(file: Path = INSTANCES, needed: int = INSTANCES_NEEDED) -> bool:
