@@ -87,8 +87,8 @@ class Passwords:
         return f"Passwords(of {', '.join(sorted(self.values)) or 'nothing'})"
 
     def of(self, section: str) -> dict[str, Any]:
-        """Return a copy of the secrets that belong under one metadata key."""
-        return copy.deepcopy(self.values.get(section, {}))
+        """Return a copy of the secrets that belong under one metadata key, in the order in which the file has them."""
+        return copy.deepcopy(dict(sorted(self.values.get(section, {}).items())))
 
     def completed(self, services: Iterable[str]) -> "Passwords":
         """Return these and a strong random value for each secret that ``services`` need and that is missing."""

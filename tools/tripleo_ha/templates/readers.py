@@ -16,23 +16,18 @@ from tripleo_ha.templates.shape import Path
 
 MODULES: Mapping[str, tuple[str, ...]] = {
     "cluster.py": ("cluster.name", "cluster.nodes", "cluster.virtual_ips", "node.name"),
-    "metadata/derived.py": (
-        "derived.node",
-        "derived.nodes",
-        "derived.cluster_size",
-    ),
     "metadata/rules.py": ("node.memory_mb",),
-    "node/corosync.py": ("pacemaker.corosync_authkey",),
-    "node/galera.py": ("mysql.recovery",),
+    "node/corosync*.py": ("pacemaker.corosync_authkey",),
+    "node/galera*.py": ("mysql.recovery",),
     "node/identity.py": ("derived.urls", "keystone.admin_password"),
-    "node/rabbitmq.py": ("rabbit.erlang_cookie",),
+    "node/rabbitmq*.py": ("rabbit.erlang_cookie",),
     "topology/firewall.py": ("base.ssh_sources",),
-    "topology/galera_config.py": ("mysql.gcache_mb", "mysql.failure_detection_s", "mysql.extra"),
-    "topology/haproxy.py": ("haproxy.stats_password", "haproxy.maxconn", "haproxy.extra"),
-    "topology/pacemaker.py": ("pacemaker.fencing",),
-    "topology/rabbitmq.py": ("rabbit.admin_password", "rabbit.monitor_password"),
+    "topology/galera*.py": ("mysql.gcache_mb", "mysql.failure_detection_s", "mysql.extra"),
+    "topology/haproxy*.py": ("haproxy.stats_password", "haproxy.maxconn", "haproxy.extra"),
+    "topology/pacemaker*.py": ("pacemaker.fencing",),
+    "topology/rabbitmq*.py": ("rabbit.admin_password", "rabbit.monitor_password"),
 }
-"""By module, the metadata paths whose values it acts on; all that is below a path is read with it."""
+"""By module (or the modules of one service), the metadata paths acted on; all that is below a path is read with it."""
 
 _PLACEHOLDER = re.compile(r"\{([a-z_.]+)\}")
 
@@ -80,15 +75,15 @@ def of_package(package: File, modules: Mapping[str, tuple[str, ...]] = MODULES) 
     readers: list[Reader] = []
     findings: list[Finding] = []
     for module, paths in modules.items():
-        file = package / module
-        mentioned = dict(_strings(file)) if file.is_file() else {}
+        mentioned = {text: (file, *place) for file in sorted(package.glob(module)) for text, place in _strings(file)}
         for path in paths:
             key = path.rpartition(".")[2]
             if key in mentioned:
-                readers.append(Reader(tuple(path.split(".")), file, *mentioned[key]))
+                readers.append(Reader(tuple(path.split(".")), *mentioned[key]))
             else:
-                message = f"templates/readers.py says that this module reads {path}, which it does not mention"
-                findings.append(Finding(str(file), 1, 1, "stale-reader", message))
+                message = f"{module} is said to read {path}, and doesn't mention it"
+                hint = "say in templates/readers.py who does"
+                findings.append(Finding(str(package / module), 1, 1, "stale-reader", message, hint))
     return readers, findings
 
 

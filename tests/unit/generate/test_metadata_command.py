@@ -1,0 +1,135 @@
+"""``tripleo-ha metadata``: what it writes, what it keeps, and how it refuses."""
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tripleo_ha.cli import main as cli
+from tripleo_ha.metadata import schema
+
+
+def command(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([str(argument) for argument in arguments])
+    return int(ended.value.code or 0)
+
+
+def nodes(out: Path) -> dict[str, Any]:
+    return {file.stem: json.loads(file.read_text()) for file in sorted((out / "nodes").iterdir())}
+
+
+def test_it_writes_private_documents_and_one_for_heat(tmp_path: Path) -> None:
+    assert command("metadata", "generate", "--controllers", 3, "--out", tmp_path) == 0
+    assert len(nodes(tmp_path)) == 3
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert len(files) == 5
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    parameters = json.loads((tmp_path / "heat.json").read_text())["parameters"]
+    assert parameters["nodes"] == [document["node"] for document in nodes(tmp_path).values()]
+
+
+def test_a_second_run_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command("metadata", "generate", "--controllers", 3, "--out", tmp_path)
+    capsys.readouterr()
+    assert command("metadata", "generate", "--controllers", 3, "--out", tmp_path) == 0
+    told = capsys.readouterr().out
+    assert "wrote" not in told
+    assert told.count("kept") == 4
+
+
+def test_growing_and_shrinking_keeps_the_values_and_drops_the_gone(tmp_path: Path) -> None:
+    command("metadata", "generate", "--controllers", 1, "--out", tmp_path)
+    small = nodes(tmp_path)["overcloud-controller-0"]
+    command("metadata", "generate", "--controllers", 5, "--out", tmp_path)
+    large = nodes(tmp_path)
+    assert len(large) == 5
+    assert {**large["overcloud-controller-0"], "cluster": 0} == {**small, "cluster": 0}
+    (tmp_path / "nodes" / "notes.json").write_text("[]")
+    command("metadata", "generate", "--controllers", 1, "--out", tmp_path)
+    assert set(nodes(tmp_path)) == {"overcloud-controller-0", "notes"}
+
+
+def test_a_rotation_reaches_every_node(tmp_path: Path) -> None:
+    command("metadata", "generate", "--controllers", 3, "--out", tmp_path)
+    before = nodes(tmp_path)
+    assert command("metadata", "rotate-fernet", "--controllers", 3, "--out", tmp_path) == 0
+    for name, document in nodes(tmp_path).items():
+        keys = {item["index"]: item["key"] for item in document["keystone"]["fernet_keys"]}
+        assert set(keys) == {0, 1, 2}
+        assert keys[2] == before[name]["keystone"]["fernet_keys"][0]["key"]
+        document["keystone"]["fernet_keys"] = before[name]["keystone"]["fernet_keys"]
+        assert document == before[name]
+
+
+def test_a_description_and_passwords_elsewhere(tmp_path: Path) -> None:
+    file, store = tmp_path / "cloud.yaml", tmp_path / "secrets" / "p.yaml"
+    file.write_text("controllers: [ctl-a]\nname: cloud\nservices: [mysql, haproxy, pacemaker]\n")
+    arguments = ("--description", file, "--passwords", store, "--out", tmp_path / "out")
+    assert command("metadata", "generate", *arguments) == 0
+    assert set(nodes(tmp_path / "out")) == {"ctl-a"}
+    assert set(yaml.safe_load(store.read_text())) == {"haproxy", "pacemaker"}
+
+
+def test_what_the_gate_would_refuse_is_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "cloud.yaml"
+    file.write_text("overrides: {keystone: {workers: many}}\n")
+    assert command("metadata", "generate", "--description", file, "--out", tmp_path / "out") == 1
+    assert "keystone.workers" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "nodes").exists()
+
+
+def test_a_failed_rotation_rotates_nothing(tmp_path: Path) -> None:
+    command("metadata", "generate", "--out", tmp_path)
+    before = (tmp_path / "passwords.yaml").read_bytes()
+    assert command("metadata", "rotate-fernet", "--max-active-keys", 2, "--out", tmp_path) == 2
+    (tmp_path / "bad.yaml").write_text("overrides: {mysql: {gcache_mb: 1}}\n")
+    assert command("metadata", "rotate-fernet", "--description", tmp_path / "bad.yaml", "--out", tmp_path) == 1
+    assert (tmp_path / "passwords.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--controllers", 0),
+        ("--controllers", 4),
+        ("--controllers", 11),
+        ("--controllers", "three"),
+        ("--description", "absent"),
+        (),
+    ],
+)
+def test_wrong_use_is_two(arguments: tuple[object, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ("--out", tmp_path / "new") if arguments else ()
+    assert command("metadata", "generate", *arguments, *out) == 2
+    assert "Traceback" not in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("content", ["- a\n", "a: [\n", "a: \x00", "true\n"])
+def test_a_description_that_is_none_is_two(content: str, tmp_path: Path) -> None:
+    (tmp_path / "d.yaml").write_text(content)
+    assert command("metadata", "generate", "--description", tmp_path / "d.yaml", "--out", tmp_path / "out") == 2
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "nodes").write_text("")
+    assert command("metadata", "generate", "--out", tmp_path) == 2
+    assert "nodes" in capsys.readouterr().err
+
+
+def test_heats_templates_take_what_is_generated(tmp_path: Path) -> None:
+    command("metadata", "generate", "--controllers", 3, "--out", tmp_path)
+    parameters = json.loads((tmp_path / "heat.json").read_text())["parameters"]
+    heat = Path(__file__).parents[3] / "heat"
+    outer = yaml.safe_load((heat / "controllers.yaml").read_text())
+    inner = yaml.safe_load((heat / "controller.yaml").read_text())
+    assert set(parameters) <= set(outer["parameters"])
+    handed_on = outer["resources"]["controllers"]["properties"]["resource_def"]["properties"]
+    assert set(handed_on) == set(inner["parameters"])
+    shared, node = inner["resources"]["controller"]["metadata"]["map_merge"]
+    assert shared == {"get_param": "metadata"}
+    assert set(parameters["metadata"]) | set(node) == {*schema.sections()}
