@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from tripleo_ha.node.context import LOG, Context, write_file
 from tripleo_ha.node.galera_facts import Files
 from tripleo_ha.table import Row, Unit
 from tripleo_ha.topology import galera_config
-from tripleo_ha.topology.galera import Action, Decision, Facts, Phase, Recovery, Situation, decide
+from tripleo_ha.topology.galera import Action, Decision, Facts, Phase, decide
 from tripleo_ha.waiting import wait_for
 
 START_BOUND = 120.0
@@ -45,9 +44,11 @@ def converge(context: Context, row: Row) -> None:
     units.ensure(context, row, unit, before_restart=lambda: rolling.wait_turn(context, row, healthy))
     wait_for("Galera on this node to be Synced", synced, timeout=START_BOUND, interval=0.2, why=_state)
     databases.converge(context)
+    galera_facts.LOST.unlink(missing_ok=True)
     context.publish(
         row.service,
         state=galera_facts.to_publish(Facts(Phase.PRIMARY)),
+        lost=[],
         generation=rolling.generation(context.metadata, row),
     )
 
@@ -128,10 +129,10 @@ class Start:
         """Look, tell the peers, decide and act once."""
         mine = self.look()
         self.tell(mine)
-        facts = {self.context.cluster.me.name: mine, **peers_facts(self.context)}
-        decision = decide(self.situation(facts))
+        now = galera_facts.situation(self.context, mine)
+        decision = decide(now)
         if mine.phase is Phase.STARTING:
-            return self.starting(decision, facts)
+            return self.starting(decision, now.facts)
         if decision.vote != self.vote:
             # Published before any peer's vote is read again, so that of two candidates one sees the other's.
             self.vote = decision.vote
@@ -139,12 +140,6 @@ class Start:
             return Decision(Action.WAIT, decision.reason, decision.vote)
         self.act(decision, mine)
         return decision
-
-    def situation(self, facts: Mapping[str, Facts]) -> Situation:
-        """Put the facts beside what the metadata says."""
-        names = [node.name for node in self.context.cluster.nodes]
-        recovery = Recovery(self.context.metadata["mysql"]["recovery"])
-        return Situation(names, self.context.cluster.me.name, facts, recovery=recovery)
 
     def look(self) -> Facts:
         """Return this node's own facts; the disk is read again only after the server ran."""
@@ -208,12 +203,3 @@ class Start:
         self.earlier_restarts = 0
         self.context.changed(f"{self.row.service}: {decision.action.value}, since {decision.reason}")
 
-
-def peers_facts(context: Context) -> dict[str, Facts]:
-    """Ask all peers at once; those that do not answer, or have not looked yet, are left out."""
-    peers = context.cluster.peers
-    if not peers:
-        return {}
-    with ThreadPoolExecutor(len(peers)) as pool:
-        told = pool.map(lambda node: galera_facts.of_peer(context.peer(node)), peers)
-        return {node.name: facts for node, facts in zip(peers, told, strict=True) if facts}

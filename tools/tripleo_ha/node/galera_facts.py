@@ -1,18 +1,24 @@
 """What a node can tell about its Galera state: from its disk, from its running server, and from what peers told."""
 
+import json
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tripleo_ha import paths
 from tripleo_ha.errors import Failure
 from tripleo_ha.node import sql
+from tripleo_ha.node.context import Context
 from tripleo_ha.run import run
-from tripleo_ha.topology.galera import NULL_UUID, Facts, Phase, View
+from tripleo_ha.topology.galera import NULL_UUID, Facts, Phase, Recovery, Situation, View
 
 DATADIR = Path("/var/lib/mysql")
 SERVICE = "mariadb-galera"
+LOST = paths.RUNTIME / "galera-lost.json"
+"""Names of nodes that an operator gave up on this node, until a Primary component stands or the node boots."""
 RECOVERY_TIMEOUT = 600.0
 POSITION = re.compile(r"wsrep_start_position=([0-9a-f-]{36}):(-?\d+)")
 
@@ -166,3 +172,27 @@ def of_peer(told: Mapping[str, Any] | None) -> Facts | None:
     if stated and stated.phase in (Phase.PRIMARY, Phase.NON_PRIMARY):
         return replace(stated, phase=Phase.STARTING)
     return stated
+
+
+def given_up() -> frozenset[str]:
+    """Return the nodes that an operator named as lost, here."""
+    return frozenset(json.loads(LOST.read_text())) if LOST.exists() else frozenset()
+
+
+def situation(context: Context, mine: Facts) -> Situation:
+    """Ask all peers at once and put what they say beside this node's own facts and the metadata.
+
+    Peers that do not answer, or have not looked yet, have no facts. What an operator gave up on any node counts on all.
+    """
+    peers = context.cluster.peers
+    with ThreadPoolExecutor(max(1, len(peers))) as pool:
+        answers = dict(zip((node.name for node in peers), pool.map(context.peer, peers), strict=True))
+    facts = {context.cluster.me.name: mine}
+    lost = given_up()
+    for name, told in answers.items():
+        if known := of_peer(told):
+            facts[name] = known
+            lost |= set((told or {}).get("published", {}).get(SERVICE, {}).get("lost", ()))
+    names = [node.name for node in context.cluster.nodes]
+    recovery = Recovery(context.metadata["mysql"]["recovery"])
+    return Situation(names, context.cluster.me.name, facts, frozenset(lost), recovery)

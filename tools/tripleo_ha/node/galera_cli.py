@@ -1,0 +1,142 @@
+"""``tripleo-ha-node galera``: what is known about the cluster's state, what follows from it, and the way out."""
+
+import argparse
+import json
+from collections.abc import Iterable
+
+from tripleo_ha import cluster, paths, table
+from tripleo_ha.errors import Failure, UsageError
+from tripleo_ha.node import galera_facts
+from tripleo_ha.node.accept import ACCEPTED
+from tripleo_ha.node.context import Context, write_file
+from tripleo_ha.topology.galera import NULL_UUID, Decision, Facts, Phase, Situation, decide
+
+
+def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the verb ``galera`` with its own verbs ``status`` and ``recover``."""
+    text = "show the facts, the decision and the reason; go on after a loss"
+    parser = subparsers.add_parser(
+        "galera", help=text, description=text, epilog="example: tripleo-ha-node galera status"
+    )
+    verbs = parser.add_subparsers(dest="galera_verb", required=True, metavar="VERB")
+    text = "show every node's facts, what this node would do now, and why"
+    status_parser = verbs.add_parser("status", help=text, description=text)
+    status_parser.add_argument("--format", choices=("table", "json"), default="table")
+    status_parser.set_defaults(run=status)
+    text = "go on without a node that stays away; commits that only it holds are given up"
+    recover_parser = verbs.add_parser("recover", help=text, description=text)
+    recover_parser.add_argument(
+        "--accept-loss-of", metavar="NODE", required=True, action="append", dest="lost",
+        help="a node of the cluster that does not answer and will not come back with its data; may be repeated",
+    )
+    recover_parser.set_defaults(run=recover)
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """Print facts and decision; return 0 when this node is in a Primary component, else 1."""
+    now = observe(load_context())
+    decision = decide(now)
+    print(as_json(now, decision) if arguments.format == "json" else "\n".join(as_text(now, decision)))  # noqa: T201
+    return 0 if now.mine.phase is Phase.PRIMARY else 1
+
+
+def recover(arguments: argparse.Namespace) -> int:
+    """Record that nodes are lost, on this node and for its peers to read, and show what follows.
+
+    :raises UsageError: there is no such node, or it is this one.
+    :raises Failure: a node answers, or the cluster runs: nothing is lost.
+    """
+    context = load_context()
+    now = observe(context)
+    check_lost(now, arguments.lost)
+    lost = sorted({*galera_facts.given_up(), *arguments.lost})
+    write_file(galera_facts.LOST, json.dumps(lost))
+    context.publish(galera_facts.SERVICE, lost=lost)
+    now = observe(context)
+    print("\n".join(as_text(now, decide(now))))  # noqa: T201
+    print("The converge run acts on it: the one that waits at once, else the next (os-refresh-config).")  # noqa: T201
+    print(f"Wipe {', '.join(arguments.lost)} before it is switched on again.")  # noqa: T201
+    return 0
+
+
+def check_lost(now: Situation, lost: Iterable[str]) -> None:
+    """Refuse to give up what is not lost.
+
+    :raises UsageError: there is no such node, or it is this one.
+    :raises Failure: a node answers, or the cluster runs.
+    """
+    for name in lost:
+        if name not in now.nodes:
+            raise UsageError(f"no node {name} in this cluster", f"its nodes are {', '.join(now.nodes)}")
+        if name == now.me:
+            raise UsageError(f"{name} is this node", "run the command on a node that has its data")
+        if name in now.facts:
+            raise Failure(f"{name} answers ({now.facts[name].phase.value}), so it is not lost")
+    if running := now.those(Phase.PRIMARY):
+        raise Failure(f"{', '.join(running)} in the Primary component: nothing is to be recovered")
+
+
+def load_context() -> Context:
+    """Return the context of a converge run on this node.
+
+    :raises Failure: no metadata was accepted, or none with a database.
+    """
+    if not ACCEPTED.exists():
+        raise Failure("no metadata has been accepted yet", "run os-refresh-config, which checks it first")
+    metadata = json.loads(ACCEPTED.read_text())
+    if "mysql" not in metadata:
+        raise Failure("this cluster has no database: mysql is not in the metadata")
+    rows = table.active(table.load(), metadata)
+    return Context(metadata, cluster.from_metadata(metadata), rows)
+
+
+def observe(context: Context) -> Situation:
+    """Look without touching anything: unlike a converge run, this recovers no position from the redo log."""
+    running = galera_facts.of_this_server()
+    if running:
+        mine = running[0]
+    else:
+        told = paths.RUNTIME / "published" / f"{galera_facts.SERVICE}.json"
+        published = json.loads(told.read_text()) if told.exists() else {}
+        known = galera_facts.of_peer({"published": {galera_facts.SERVICE: published}})
+        mine = known or galera_facts.on_disk(galera_facts.Files(), recover=lambda: (NULL_UUID, -1))
+    return galera_facts.situation(context, mine)
+
+
+def as_text(now: Situation, decision: Decision) -> list[str]:
+    """Return a table of the facts, then the decision in words."""
+    rows = [("NODE", "PHASE", "STATE", "SEQNO", "SAFE", "LAST VIEW", "WOULD HAVE START")]
+    rows += [_row(now, name) for name in now.nodes]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [*lines, f"{now.me}: {decision.action.value}: {decision.reason}"]
+
+
+def _row(now: Situation, name: str) -> tuple[str, str, str, str, str, str, str]:
+    facts = now.facts.get(name)
+    if facts is None:
+        return (name, "lost" if name in now.lost else "silent", "", "", "", "", "")
+    state = "" if facts.uuid == NULL_UUID else facts.uuid.partition("-")[0]
+    if facts.aborted:
+        state += " (transfer cut short)"
+    return (
+        name, facts.phase.value, state, str(facts.seqno) if facts.seqno >= 0 else "",
+        "yes" if facts.safe_to_bootstrap else "", _view(now, facts), facts.vote,
+    )
+
+
+def _view(now: Situation, facts: Facts) -> str:
+    if facts.view is None:
+        return ""
+    known = {other.member: name for name, other in now.facts.items() if other.member}
+    return ", ".join(sorted(known.get(member, "?") for member in facts.view.members))
+
+
+def as_json(now: Situation, decision: Decision) -> str:
+    """Return facts and decision as one JSON document."""
+    document = {
+        "nodes": {name: galera_facts.to_publish(now.facts[name]) if name in now.facts else None for name in now.nodes},
+        "lost": sorted(now.lost),
+        "decision": {"action": decision.action.value, "reason": decision.reason, "vote": decision.vote},
+    }
+    return json.dumps(document, indent=2)
