@@ -29,7 +29,7 @@ BAD = [
     ("{{#nonsense}}{{more}}{{/nonsense}}", "undeclared-key", "nonsense}}{{more"),
     ("{{#keystone}}{{#cluster}}{{name}}{{/cluster}}{{/keystone}}", "outer-scope", "cluster}}{{name"),
     ("{{#keystone}}{{#fernet_keys}}{{key}}{{region}}{{/fernet_keys}}{{/keystone}}", "outer-scope", "region"),
-    ("{{#derived}}{{#node}}{{cluster_size}}{{/node}}{{/derived}}", "outer-scope", "cluster_size"),
+    ("{{#derived}}{{#node}}{{galera_address}}{{/node}}{{/derived}}", "outer-scope", "galera_address"),
     ("{{keystone.region}}", "optional-unguarded", "keystone.region"),
     ("{{node.memory_mb}}", "optional-unguarded", "node.memory_mb"),
     ("{{#node}}{{memory_mb}}{{/node}}", "optional-unguarded", "memory_mb"),

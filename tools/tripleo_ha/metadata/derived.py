@@ -25,7 +25,7 @@ def derive(metadata: Mapping[str, Any], cluster: Cluster, rows: Sequence[Row]) -
 
     :param metadata: accepted metadata of one node; a row whose key is absent contributes nothing.
     :param rows: the service table, active rows or all of them.
-    :return: ``node``, ``nodes``, ``cluster_size``, ``quorum_cluster_size``, ``galera_address``,
+    :return: ``node``, ``nodes``, ``quorum_cluster_size``, ``galera_address``,
         ``memcached_servers`` (empty where memcached does not run), ``databases`` by schema name, ``brokers`` by
         the service's metadata key, ``urls`` by listener and virtual IP, and ``extra`` by metadata key as a list of
         ``{section, options: [{option, value}]}``. Holds passwords.
@@ -36,7 +36,6 @@ def derive(metadata: Mapping[str, Any], cluster: Cluster, rows: Sequence[Row]) -
     return {
         "node": _node(cluster.me),
         "nodes": [_node(node) for node in cluster.nodes],
-        "cluster_size": len(cluster.nodes),
         "quorum_cluster_size": min(len(cluster.nodes), LARGEST_QUORUM_QUEUE),
         "galera_address": "gcomm://" + ",".join(addresses),
         "memcached_servers": ",".join(f"{address}:{MEMCACHED_PORT}" for address in cached),
