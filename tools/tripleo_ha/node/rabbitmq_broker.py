@@ -16,7 +16,7 @@ JOINED = HOME / "tripleo-ha-joined"
 """There since this disk's broker was first seen as a member; lost with the data, as it has to be."""
 FIRST_START = Path("/etc/rabbitmq/conf.d/first-start.conf")
 SETTINGS = paths.RUNTIME / "applied" / "rabbitmq-settings"
-CTL_TIMEOUT = 60.0
+CTL_TIMEOUT = 180.0
 USER = "rabbitmq"
 
 

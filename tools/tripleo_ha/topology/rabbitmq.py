@@ -12,6 +12,7 @@ from tripleo_ha.table import Row
 
 LARGEST_QUEUE_GROUP = 5
 SALT_BYTES = 4
+RECONCILER = "rabbit_quorum_queue_periodic_membership_reconciliation"
 DEFAULT_USER = "guest"
 VHOST = "/"
 
@@ -202,13 +203,15 @@ def stands_alone(me: str, order: Sequence[str], mine: Membership, told: Mapping[
 def live_settings(order: Sequence[str]) -> str:
     """Return the Erlang expression that gives a running broker the settings that follow from the cluster's size.
 
-    They are the same that ``advanced.config`` and ``conf.d/members.conf`` give it at its next start.
+    They are the same that ``advanced.config`` and ``conf.d/members.conf`` give it at its next start. The process that
+    adds members to queues reads its target once only, so it is ended, and its supervisor starts it with the new one.
     """
-    size = len(order)
+    copies = min(len(order), LARGEST_QUEUE_GROUP)
     nodes = ",".join(f"'rabbit@{name}'" for name in order)
     settings = {
-        "quorum_cluster_size": str(min(size, LARGEST_QUEUE_GROUP)),
-        "quorum_membership_reconciliation_target_group_size": str(size),
+        "quorum_cluster_size": str(copies),
+        "quorum_membership_reconciliation_target_group_size": str(copies),
         "cluster_nodes": f"{{[{nodes}],disc}}",
     }
-    return ",".join(f"ok=application:set_env(rabbit,{name},{value})" for name, value in settings.items()) + "."
+    steps = [f"ok=application:set_env(rabbit,{name},{value})" for name, value in settings.items()]
+    return ",".join([*steps, f"exit(whereis({RECONCILER}),kill)"]) + "."
