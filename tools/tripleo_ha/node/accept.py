@@ -29,10 +29,19 @@ def accept() -> None:
         document = collect_config.collect_config([str(file) for file in files])
         complete(document)
     except Failure as failure:
-        write_file(REFUSED, json.dumps({"reason": str(failure), "sources": [str(file) for file in files]}))
+        refuse(files, str(failure))
         raise
+    except Exception as error:  # whatever the checker trips over is refused as well, and shown where people look
+        reason = f"the checker failed on this metadata: {type(error).__name__}"
+        refuse(files, reason)
+        raise Failure(reason, "journalctl -u os-collect-config has the whole error") from error
     write_file(SOURCES, json.dumps([file.name for file in files]))
     REFUSED.unlink(missing_ok=True)
+
+
+def refuse(files: list[Path], reason: str) -> None:
+    """Leave word of a refusal for ``tripleo-ha-node status``."""
+    write_file(REFUSED, json.dumps({"reason": reason, "sources": [str(file) for file in files]}))
 
 
 def source_files(environment: Mapping[str, str]) -> list[Path]:
