@@ -182,3 +182,9 @@ def test_a_module_that_no_longer_mentions_its_key_is_found(tmp_path: Path) -> No
 
 def test_every_module_that_is_said_to_read_does() -> None:
     assert readers.of_package(paths.PACKAGE)[1] == []
+
+
+def test_the_documentation_has_every_rule_in_its_words() -> None:
+    lines = (Path(__file__).parents[3] / "docs" / "templates.rst").read_text().replace("``", "`").splitlines()
+    documented = dict(line.split(None, 1) for line in lines if line.split(" ")[0] in RULES)
+    assert documented == RULES

@@ -22,7 +22,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser = commands.add_parser(
         "render",
         help="write what a node's configuration would be, and check it",
-        epilog="example: tripleo-ha render --metadata nodes/overcloud-controller-0.json --out /tmp/node-0    "
+        epilog="example: tripleo-ha render --metadata nodes/overcloud-controller-0.json --out node-0    "
         "or: tripleo-ha render --diff before.json after.json",
     )
     parser.add_argument("--metadata", type=Path, metavar="FILE", help="one node's metadata (YAML or JSON)")
