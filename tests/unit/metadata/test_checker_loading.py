@@ -164,13 +164,16 @@ def test_json_without_a_suffix_is_recognised() -> None:
 def test_large_and_deep_inputs_end_quickly() -> None:
     huge = b"[" * (reading.MAX_BYTES + 1)
     assert [found.rule for found in loading.load(Input("a.json", huge)).findings] == ["THA005"]
-    for name in ("a.json", "a.yaml"):
-        assert [found.rule for found in loading.load(Input(name, b"[" * 3_000_000)).findings] == ["THA004"]
-        assert [found.rule for found in loading.load(Input(name, b"[" + b"1," * 250_000 + b"1]")).findings] == [
-            "THA005"
-        ]
-        lists = b"[" + b"[]," * 250_000 + b"[]]"
-        assert [found.rule for found in loading.load(Input(name, lists)).findings] == ["THA005"]
+    flat, lists = b"[" + b"1," * 250_000 + b"1]", b"[" + b"[]," * 250_000 + b"[]]"
+    for name, content, rule in (
+        ("a.json", b"[" * 3_000_000, "THA004"),
+        ("a.yaml", b"[" * 3_000_000, "THA004"),
+        ("a.yaml", b"- " * 1_000_000, "THA004"),
+        ("a.json", flat, "THA005"),
+        ("a.yaml", flat, "THA005"),
+        ("a.json", lists, "THA005"),
+    ):
+        assert [found.rule for found in loading.load(Input(name, content)).findings] == [rule]
 
 
 def test_overflowing_number_is_not_finite() -> None:

@@ -177,7 +177,7 @@ def call(argv: list[str]) -> tuple[int, str]:
     return int(ended.value.code or 0), out.buffer.getvalue().decode() + err.getvalue()  # type: ignore[attr-defined]
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(mutants(), st.sampled_from(FORMATS))
 def test_mutants_are_refused_without_telling_a_secret(mutant: Mutant, form: str) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=mutant.suffix, encoding="utf-8") as file:
@@ -192,7 +192,7 @@ def test_mutants_are_refused_without_telling_a_secret(mutant: Mutant, form: str)
         assert secret not in shown
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(mutants())
 def test_gate_of_the_node_refuses_the_same(mutant: Mutant) -> None:
     try:

@@ -1,6 +1,6 @@
 """The checker: schema first, then the semantic rules on whatever passed it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
 from tripleo_ha.metadata import rules, schema, service_rules, suggestions, validation
@@ -10,18 +10,30 @@ from tripleo_ha.metadata.tree import MAX_DEPTH, MAX_NODES, is_too_much
 
 
 class Checker:
-    """Checks documents one after the other, remembering the verdict on each section.
+    """Checks documents one after the other, remembering the verdict on each section and of each rule.
 
     The documents of one cluster differ in one small section only, so that a thousand nodes cost little more
     than one.
     """
 
     def __init__(self) -> None:
-        self._verdicts: dict[tuple[str, str], tuple[Finding, ...]] = {}
+        self._numbers: dict[tuple[str, str], int] = {}
+        self._verdicts: dict[Hashable, list[Finding]] = {}
 
-    def check(self, document: Any, *, partial: bool = False) -> list[Finding]:
+    def versions(self, document: Any) -> dict[str, int]:
+        """Return for each section of ours a number that the same value had before, and no other."""
+        if not isinstance(document, Mapping):
+            return {}
+        # repr tells 1, 1.0 and True apart, where comparing would not.
+        keys = [(name, repr(document[name])) for name in schema.sections() if name in document]
+        return {key[0]: self._numbers.setdefault(key, len(self._numbers)) for key in keys}
+
+    def check(
+        self, document: Any, versions: Mapping[str, int] | None = None, *, partial: bool = False
+    ) -> list[Finding]:
         """Check one document, which has no alias loops; see :func:`check_document`.
 
+        :param versions: what :meth:`versions` told of it, when that has been asked before.
         :param partial: it is a part of a document, as it stands in a template: no section is missed.
         """
         if not isinstance(document, Mapping):
@@ -31,36 +43,36 @@ class Checker:
         found = validation.check_root(document)
         if partial:
             found = [finding for finding in found if finding.rule != "THA102"]
-        broken = set()
-        for name in schema.sections():
-            if name in document:
-                verdict = self._section(name, document[name])
-                found += verdict
-                broken |= {name} if verdict else set()
-        valid = {name: document[name] for name in schema.sections() if name in document and name not in broken}
-        present = frozenset(schema.sections()) if partial else frozenset(document)
-        found += self._remembered(f"rules {sorted(present, key=str)}", valid, lambda: list(judge(valid, present)))
-        return found
+        numbers = self.versions(document) if versions is None else versions
+        valid = {}
+        for name, number in numbers.items():
+            verdict = self._section(name, number, document[name])
+            found += verdict
+            if not verdict:
+                valid[name] = document[name]
+        found += self._rules(valid, numbers)
+        return found if partial else found + list(_missing_services(valid, frozenset(numbers)))
 
-    def _section(self, name: str, value: Any) -> tuple[Finding, ...]:
-        return self._remembered(name, value, lambda: validation.check_section(name, value))
+    def _section(self, name: str, number: int, value: Any) -> list[Finding]:
+        if number not in self._verdicts:
+            self._verdicts[number] = validation.check_section(name, value)
+        return self._verdicts[number]
 
-    def _remembered(self, name: str, value: Any, work: Callable[[], list[Finding]]) -> tuple[Finding, ...]:
-        # repr tells 1, 1.0 and True apart, where comparing would not.
-        key = (name, repr(value))
-        if key not in self._verdicts:
-            self._verdicts[key] = tuple(work())
-        return self._verdicts[key]
+    def _rules(self, valid: Document, numbers: Mapping[str, int]) -> Iterator[Finding]:
+        for index, rule in enumerate(RULES):
+            # A rule is given no more than it declared, or what is remembered of it would not hold.
+            read = {name: value for name, value in valid.items() if name in rule.sections} if rule.sections else valid
+            key = (index, *(numbers[name] for name in read))
+            if key not in self._verdicts:
+                self._verdicts[key] = list(rule(read))
+            yield from self._verdicts[key]
 
 
-def judge(valid: Document, present: frozenset[str]) -> Iterator[Finding]:
-    """Run every semantic rule.
+RULES = (*rules.RULES, *service_rules.RULES)
+"""Every semantic rule about one document."""
 
-    :param valid: only the sections that passed their schema.
-    :param present: every top-level key of the original document, valid or not.
-    """
-    for rule in (*rules.RULES, *service_rules.RULES):
-        yield from rule(valid)
+
+def _missing_services(valid: Document, present: frozenset[str]) -> Iterator[Finding]:
     for name in valid:
         for needed in schema.read(name).get("x-needs", ()):
             if needed not in present:

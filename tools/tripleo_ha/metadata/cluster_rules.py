@@ -10,15 +10,18 @@ from tripleo_ha.metadata.findings import Finding, Path, dotted
 Document = Mapping[str, Any]
 Located = tuple[int, Finding]
 """A finding, and which of the documents it is about."""
+MISSING_SHOWN = 5
+"""Members without a document that are named; of the others only the number is told."""
 
 
-def check(documents: Sequence[Document]) -> Iterator[Located]:
+def check(documents: Sequence[Document], versions: Sequence[Mapping[str, int]]) -> Iterator[Located]:
     """Compare the documents of one cluster with each other.
 
     :param documents: maps, otherwise of any content: what is wrong within one is not told here.
+    :param versions: for each document and section a number that is the same where the values are.
     """
     yield from _same_node_twice(documents)
-    yield from _shared_sections_differ(documents)
+    yield from _shared_sections_differ(documents, versions)
     yield from _nobody(documents)
 
 
@@ -37,11 +40,13 @@ def _same_node_twice(documents: Sequence[Document]) -> Iterator[Located]:
             yield index, Finding("THA301", ("node", "name"), message, "one document for each node")
 
 
-def _shared_sections_differ(documents: Sequence[Document]) -> Iterator[Located]:
+def _shared_sections_differ(
+    documents: Sequence[Document], versions_of: Sequence[Mapping[str, int]]
+) -> Iterator[Located]:
     for section in schema.sections():
         if schema.read(section).get("x-scope") != "cluster":
             continue
-        versions = [repr(document[section]) if section in document else None for document in documents]
+        versions = [versions.get(section) for versions in versions_of]
         counted = Counter(versions)
         if len(counted) < 2:
             continue
@@ -83,19 +88,23 @@ def first_difference(one: Any, other: Any) -> Path:
 def _nobody(documents: Sequence[Document]) -> Iterator[Located]:
     """Tell of members that no document is for, at the first document that lists them."""
     have = {_name(document) for document in documents}
-    told: set[str] = set()
     for index, document in enumerate(documents):
-        cluster = document.get("cluster")
-        nodes = cluster.get("nodes") if isinstance(cluster, Mapping) else None
+        nodes = _nodes(document)
         if not isinstance(nodes, list) or (index and nodes == _nodes(documents[0])):
             continue
-        for place, node in enumerate(nodes):
-            name = node.get("name") if isinstance(node, Mapping) else None
-            if isinstance(name, str) and name not in have and name not in told:
-                told.add(name)
-                path = ("cluster", "nodes", place, "name")
-                message = "no document of this directory is for this node"
-                yield index, Finding("THA303", path, message, "one document for each node", severity="warning")
+        missing = [place for place, node in enumerate(nodes) if _lacks_document(node, have)]
+        have |= {nodes[place]["name"] for place in missing}
+        shown = missing[:MISSING_SHOWN]
+        more = f", nor for {len(missing) - MISSING_SHOWN} after it" if len(missing) > MISSING_SHOWN else ""
+        for place in shown:
+            path = ("cluster", "nodes", place, "name")
+            message = f"no document of this directory is for this node{more if place == shown[-1] else ''}"
+            yield index, Finding("THA303", path, message, "one document for each node", severity="warning")
+
+
+def _lacks_document(node: Any, have: set[str | None]) -> bool:
+    name = node.get("name") if isinstance(node, Mapping) else None
+    return isinstance(name, str) and name not in have
 
 
 def _nodes(document: Document) -> Any:

@@ -75,7 +75,9 @@ def _add_cluster(report: Report, members: Sequence[Document]) -> None:
     if len(members) > 1:
         from tripleo_ha.metadata import cluster_rules
 
-        for index, finding in cluster_rules.check([member.value for member in members]):
+        for index, finding in cluster_rules.check(
+            [member.value for member in members], [member.versions for member in members]
+        ):
             _add(report, members[index], [members[index].locate(finding)])
 
 
@@ -85,7 +87,9 @@ def check_loaded(document: Document, checker: Checker) -> list[Finding]:
         return document.findings
     if heat.is_heat(document.value):
         return _check_heat(document, checker)
-    return document.findings + [document.locate(finding) for finding in checker.check(document.value)]
+    document.versions = checker.versions(document.value)
+    found = checker.check(document.value, document.versions)
+    return document.findings + [document.locate(finding) for finding in found]
 
 
 def _check_heat(document: Document, checker: Checker) -> list[Finding]:

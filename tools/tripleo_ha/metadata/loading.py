@@ -18,7 +18,7 @@ _LOOKS_LIKE_JSON = re.compile(r'\s*(?:\{\s*["}]|\[)')
 class Document:
     """One document as it was read: its value, and what was wrong with the notation.
 
-    ``value`` means nothing when ``usable`` is false.
+    ``value`` means nothing when ``usable`` is false. ``versions`` is set by the check: see ``Checker.versions``.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Document:
     value: Any = None
     usable: bool = True
     findings: list[Finding] = field(default_factory=list)
+    versions: dict[str, int] = field(default_factory=dict)
 
     @cached_property
     def node(self) -> Node:

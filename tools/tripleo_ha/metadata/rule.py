@@ -13,7 +13,10 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule and the sections without which it has nothing to say."""
+    """A rule and the sections without which it has nothing to say.
+
+    It reads no others, unless it names none: then it reads all that there are.
+    """
 
     sections: frozenset[str]
     run: Callable[[Document], Iterator[Finding]]

@@ -125,10 +125,10 @@ _CACHES: tuple[tuple[str, str], ...] = (
 )
 
 
-@needs("node")
+@needs()
 def memory(document: Document) -> Iterator[Finding]:
     """The caches fit in the memory that the node declares."""
-    total = document["node"].get("memory_mb")
+    total = document.get("node", {}).get("memory_mb")
     if total is None:
         return
     sizes = {(name, key): value_of(document, name, key) for name, key in _CACHES if name in document}

@@ -36,9 +36,11 @@ def authkey_size(document: Document) -> Iterator[Finding]:
         yield Finding("THA217", path, f"a key of {size} bytes", "128 to 4096 bytes", "corosync-keygen makes one")
 
 
-@needs("cluster", "pacemaker")
+@needs()
 def fencing(document: Document) -> Iterator[Finding]:
     """A singleton needs fencing, and fencing needs a device for every node and for no other."""
+    if not {"cluster", "pacemaker"} <= set(document):
+        return
     names = [node["name"] for node in document["cluster"]["nodes"]]
     singletons = [name for name in document if schema.read(name).get("x-singleton")]
     configured = document["pacemaker"].get("fencing")
