@@ -1,0 +1,146 @@
+"""The general handler's parts that need no machine."""
+
+import getpass
+import os
+from pathlib import Path
+
+import pytest
+
+from tripleo_ha import cluster, paths
+from tripleo_ha.node import evidence, image, rolling, service, units
+from tripleo_ha.node.context import Context
+from tripleo_ha.table import Row, State, Unit
+
+NODES = [{"name": f"n{i}", "ip": f"192.0.2.1{i}"} for i in range(3)]
+METADATA = {
+    "cluster": {"name": "c", "nodes": NODES, "virtual_ips": {}},
+    "node": {"name": "n1"},
+    "keystone": {"region": "one", "keys": [{"index": 0, "key": "staged"}, {"index": 2, "key": "primary"}]},
+    "derived": {"urls": {"keystone": {"control": "http://192.0.2.10:5000"}}},
+}
+
+
+@pytest.fixture
+def context() -> Context:
+    return Context(METADATA, cluster.from_metadata(METADATA), ())
+
+
+@pytest.fixture(autouse=True)
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(paths, "RUNTIME", tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_keys_follow_the_metadata_and_a_second_time_nothing_changes(context: Context, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    (keys / "1").write_text("retired")
+    row = Row("k", "k", "", keys={str(keys): "keystone.keys"}, keys_owner=getpass.getuser())
+    service.write_keys(context, row)
+    assert {file.name: file.read_text() for file in keys.iterdir()} == {"0": "staged", "2": "primary"}
+    assert {file.stat().st_mode & 0o777 for file in keys.iterdir()} == {0o600}
+    assert len(context.changes) == 1
+    service.write_keys(context, row)
+    assert len(context.changes) == 1
+
+
+def test_arguments_are_filled_from_the_metadata() -> None:
+    filled = service.fill("--url={derived.urls.keystone.control}/v3/{keystone.region}", METADATA)
+    assert filled == "--url=http://192.0.2.10:5000/v3/one"
+
+
+def migration(revision: str, below: str) -> str:
+    return f'"""{revision}"""\nfrom alembic import op\nrevision = {revision!r}\ndown_revision = {below}\n'
+
+
+def test_heads_are_what_nothing_builds_upon() -> None:
+    history = [migration("a", "None"), migration("b", "'a'"), migration("c", "'a'"), "import nothing\n"]
+    assert evidence.heads(history) == {"b", "c"}
+    assert evidence.heads([*history, migration("d", "('b', 'c')")]) == {"d"}
+
+
+def test_generation_is_the_same_on_all_nodes_and_differs_by_row_and_value() -> None:
+    row = Row("keystone", "keystone", "")
+    on_another = {**METADATA, "node": {"name": "n2"}, "derived": {}}
+    assert rolling.generation(METADATA, row) == rolling.generation(on_another, row)
+    assert rolling.generation(METADATA, row) != rolling.generation({**METADATA, "keystone": {}}, row)
+    assert rolling.generation(METADATA, row) != rolling.generation(METADATA, Row("other", "keystone", ""))
+
+
+def test_a_node_waits_for_those_before_it_only(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Row("keystone", "keystone", "")
+    asked: list[str] = []
+    done = {"published": {"keystone": {"generation": rolling.generation(METADATA, row)}}}
+
+    def peer(self: Context, node: cluster.Node, timeout: float = 2.0) -> dict[str, object]:
+        asked.append(node.name)
+        return done
+
+    monkeypatch.setattr(Context, "peer", peer)
+    rolling.wait_turn(context, row)
+    assert asked == ["n0"]
+
+
+def test_a_wait_for_a_silent_node_ends_and_names_it(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Context, "peer", lambda self, node, timeout=2.0: None)
+    with pytest.raises(Exception, match="waited 0 s for n0 to run the new keystone"):
+        rolling.wait_turn(context, Row("keystone", "keystone", ""), timeout=0)
+
+
+def test_a_digest_follows_content_not_time(tmp_path: Path) -> None:
+    file = tmp_path / "a"
+    file.write_text("1")
+    first = units.digest([str(file)])
+    os.utime(file, (1, 1))
+    assert units.digest([str(file)]) == first
+    file.write_text("2")
+    assert units.digest([str(file)]) != first
+    file.unlink()
+    assert units.digest([str(file)]) not in (first, units.digest([]))
+
+
+@pytest.mark.parametrize(
+    ("active", "applied", "wanted_outcome"),
+    [(False, None, "started"), (True, "same", "unchanged"), (True, "old", "restarted")],
+)
+def test_ensure(
+    context: Context,
+    runtime: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    active: bool,
+    applied: str | None,
+    wanted_outcome: str,
+) -> None:
+    done: list[str] = []
+    unit = Unit("x.service", files=("/nonexistent",))
+    monkeypatch.setattr(units, "is_active", lambda name: active)
+    monkeypatch.setattr(units, "start", lambda name: done.append("started"))
+    monkeypatch.setattr(units, "restart", lambda name: done.append("restarted"))
+    if applied:
+        record = runtime / "applied" / "x.service.json"
+        record.parent.mkdir(parents=True)
+        digest = units.digest(unit.files) if applied == "same" else "old"
+        record.write_text(f'{{"digest": "{digest}"}}')
+    turn: list[str] = []
+    outcome = units.ensure(context, Row("x", "x", ""), unit, before_restart=lambda: turn.append("waited"))
+    assert outcome == wanted_outcome
+    assert done == ([] if outcome == "unchanged" else [outcome])
+    assert turn == (["waited"] if outcome == "restarted" else [])
+    assert units.ensure(context, Row("x", "x", ""), unit) == ("started" if not active else "unchanged")
+
+
+def test_state_is_made_at_boot_and_mended_where_one_user_owns_it() -> None:
+    text = image.tmpfiles([State("/var/lib/a", "a", "b"), State("/var/lib/r", "root", "root", "0755")])
+    assert "d /mnt/state/var/lib/a 0750 a b -\nZ /mnt/state/var/lib/a - a b -\n" in text
+    assert "d /mnt/state/var/lib/r 0755 root root -" in text
+    assert "Z /mnt/state/var/lib/r" not in text
+
+
+def test_what_a_package_left_gives_way_to_the_state_volume(tmp_path: Path) -> None:
+    left = tmp_path / "mysql"
+    left.mkdir()
+    (left / "ibdata1").write_text("x")
+    image.move_to_state_volume(left)
+    image.move_to_state_volume(left)
+    assert left.is_symlink()
+    assert str(left.readlink()) == f"/mnt/state{left}"
