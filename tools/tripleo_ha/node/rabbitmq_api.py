@@ -38,9 +38,9 @@ class Api:
     :param timeout: seconds for each request.
     """
 
-    def __init__(self, user: str, password: str, timeout: float = 10.0, address: tuple[str, int] = ADDRESS) -> None:
+    def __init__(self, user: str, password: str, timeout: float = 10.0) -> None:
         self.user = user
-        self._connection = http.client.HTTPConnection(*address, timeout=timeout)
+        self._connection = http.client.HTTPConnection(*ADDRESS, timeout=timeout)
         token = base64.b64encode(f"{user}:{password}".encode()).decode()
         self._headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
 

@@ -1,0 +1,95 @@
+"""``tripleo-ha-node rabbitmq``: this node's view of the broker's cluster, and the way out of a split or a loss."""
+
+import argparse
+import json
+import logging
+
+from tripleo_ha import cluster, table
+from tripleo_ha.errors import Failure
+from tripleo_ha.node import rabbitmq, units
+from tripleo_ha.node import rabbitmq_broker as broker
+from tripleo_ha.node.accept import ACCEPTED
+from tripleo_ha.node.context import Context
+from tripleo_ha.node.health.rabbitmq import Memory, check
+from tripleo_ha.node.health.result import CheckResult
+from tripleo_ha.table import Row
+
+HANDLER = "rabbitmq"
+
+
+def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the verb ``rabbitmq`` with its own verbs ``status`` and ``recover``."""
+    text = "show the broker's cluster as this node sees it; join it anew"
+    parser = subparsers.add_parser(
+        "rabbitmq", help=text, description=text, epilog="example: tripleo-ha-node rabbitmq status"
+    )
+    verbs = parser.add_subparsers(dest="rabbitmq_verb", required=True, metavar="VERB")
+    text = "show members, who runs, alarms, and whether clients are sent here"
+    status_parser = verbs.add_parser("status", help=text, description=text)
+    status_parser.add_argument("--format", choices=("table", "json"), default="table")
+    status_parser.set_defaults(run=status)
+    text = "give up what this node's broker holds, and join the cluster of the others as a new member"
+    recover_parser = verbs.add_parser("recover", help=text, description=text)
+    recover_parser.add_argument(
+        "--discard", action="store_true", required=True,
+        help="agree to lose the messages that only this node has",
+    )
+    recover_parser.set_defaults(run=recover)
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """Print what this node's broker says; return 0 when it may be sent clients, else 1."""
+    context, _ = load()
+    found = check({**context.metadata}, Memory())
+    names = [node.name for node in context.cluster.nodes]
+    print(as_json(found) if arguments.format == "json" else "\n".join(as_text(found, names)))  # noqa: T201
+    return 0 if found.healthy else 1
+
+
+def recover(arguments: argparse.Namespace) -> int:
+    """Stop the broker, drop its data and have it join again.
+
+    :raises Failure: the broker is well, or does not come back.
+    """
+    context, row = load()
+    names = {node.name for node in context.cluster.nodes}
+    found = check({**context.metadata}, Memory())
+    if found.healthy and names <= set(found.facts.get("members", ())):
+        raise Failure("this node's broker is a member of the cluster and has a majority: nothing is to be recovered")
+    logging.getLogger("tripleo_ha").setLevel(logging.INFO)
+    units.stop(row.units[0].name)
+    broker.wipe(context.cluster.me.name)
+    rabbitmq.converge(context, row)
+    return status(argparse.Namespace(format="table"))
+
+
+def as_text(found: CheckResult, names: list[str]) -> list[str]:
+    """Return one line a controller and the verdict; a member that the metadata does not name is told as such."""
+    members, running = found.facts.get("members", []), found.facts.get("running", [])
+    lines = []
+    for name in [*names, *(member for member in members if member not in names)]:
+        state = "running" if name in running else "down" if name in members else "not a member"
+        lines.append(f"{name:<32} {state}" + ("" if name in names else ", not in cluster.nodes"))
+    if alarms := found.facts.get("alarms"):
+        lines.append(f"alarms here: {', '.join(alarms)}")
+    return [*lines, f"{'healthy' if found.healthy else 'unhealthy'}: {found.reason}"]
+
+
+def as_json(found: CheckResult) -> str:
+    """Return the same as a JSON object: ``healthy``, ``reason``, ``members``, ``running``, ``alarms``."""
+    return json.dumps({"healthy": found.healthy, "reason": found.reason, **found.facts}, indent=2)
+
+
+def load() -> tuple[Context, Row]:
+    """Return the context of a converge run on this node, and the broker's row.
+
+    :raises Failure: no metadata was accepted, or none with a broker.
+    """
+    if not ACCEPTED.exists():
+        raise Failure("no metadata has been accepted yet", "run os-refresh-config, which checks it first")
+    metadata = json.loads(ACCEPTED.read_text())
+    rows = table.active(table.load(), metadata)
+    row = next((row for row in rows if row.handler == HANDLER), None)
+    if row is None:
+        raise Failure("this cluster has no message broker: rabbit is not in the metadata")
+    return Context(metadata, cluster.from_metadata(metadata), rows), row
