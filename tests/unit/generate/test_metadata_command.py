@@ -85,7 +85,8 @@ def test_what_the_gate_would_refuse_is_not_written(tmp_path: Path, capsys: pytes
 def test_a_failed_rotation_rotates_nothing(tmp_path: Path) -> None:
     command("metadata", "generate", "--out", tmp_path)
     before = (tmp_path / "passwords.yaml").read_bytes()
-    assert command("metadata", "rotate-fernet", "--max-active-keys", 2, "--out", tmp_path) == 2
+    for few in (2, 0, -1):
+        assert command("metadata", "rotate-fernet", "--max-active-keys", few, "--out", tmp_path) == 2
     (tmp_path / "bad.yaml").write_text("overrides: {mysql: {gcache_mb: 1}}\n")
     assert command("metadata", "rotate-fernet", "--description", tmp_path / "bad.yaml", "--out", tmp_path) == 1
     assert (tmp_path / "passwords.yaml").read_bytes() == before
@@ -116,6 +117,7 @@ def test_a_description_that_is_none_is_two(content: str, tmp_path: Path) -> None
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("metadata", "generate", "--out", "/proc/nowhere") == 2
     (tmp_path / "nodes").write_text("")
     assert command("metadata", "generate", "--out", tmp_path) == 2
     assert "nodes" in capsys.readouterr().err

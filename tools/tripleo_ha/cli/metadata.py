@@ -48,15 +48,15 @@ def _common(parser: argparse.ArgumentParser) -> None:
 
 def run_generate(arguments: argparse.Namespace) -> int:
     """Generate and write."""
-    return _write(arguments, rotate=0)
+    return _write(arguments)
 
 
 def run_rotate(arguments: argparse.Namespace) -> int:
     """Rotate the fernet keys, then generate and write."""
-    return _write(arguments, rotate=arguments.max_active_keys)
+    return _write(arguments, max_active_keys=arguments.max_active_keys)
 
 
-def _write(arguments: argparse.Namespace, rotate: int) -> int:
+def _write(arguments: argparse.Namespace, max_active_keys: int | None = None) -> int:
     from tripleo_ha.files import write_file
     from tripleo_ha.metadata import description, generate, passwords
 
@@ -65,8 +65,8 @@ def _write(arguments: argparse.Namespace, rotate: int) -> int:
     store = arguments.passwords or arguments.out / PASSWORDS
     known = passwords.ensure(store, wanted.services)
     _judge(generate.generate(wanted, known))
-    if rotate:
-        known = passwords.update(store, lambda kept: kept.rotated(rotate))
+    if max_active_keys is not None:
+        known = passwords.update(store, lambda kept: kept.rotated(max_active_keys))
     documents = generate.generate(wanted, known)
     written = {arguments.out / NODES / f"{name}.json": document for name, document in documents.items()}
     written[arguments.out / HEAT] = generate.for_heat(wanted, known)

@@ -136,7 +136,7 @@ class Passwords:
 def ensure(path: Path, services: Iterable[str]) -> Passwords:
     """Read the passwords file, add what ``services`` lack, and write it back (0600, atomically) if that was anything.
 
-    :raises Failure: the file cannot be read or written, is no passwords file, or is readable by others.
+    :raises UsageError: the file cannot be read or written, is no passwords file, or is readable by others.
     """
     return update(path, lambda known: known.completed(services))
 
@@ -144,7 +144,7 @@ def ensure(path: Path, services: Iterable[str]) -> Passwords:
 def update(path: Path, change: Callable[[Passwords], Passwords]) -> Passwords:
     """Replace the passwords in a file by ``change`` of them, with nobody else doing so at the same time.
 
-    :raises Failure: as :func:`ensure`; then the file is as it was.
+    :raises UsageError: as :func:`ensure`; then the file is as it was.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -155,7 +155,7 @@ def update(path: Path, change: Callable[[Passwords], Passwords]) -> Passwords:
                 write_file(path, HEADER + yaml.safe_dump(changed.values, sort_keys=True), mode=0o600)
             return changed
     except OSError as error:
-        raise Failure(f"{path}: {error.strerror or error}") from error
+        raise UsageError(f"{path}: {error.strerror or error}") from error
 
 
 HEADER = "# Secrets of one cloud. Losing this file means new passwords on every node; keep it, and keep it private.\n"
@@ -164,24 +164,24 @@ HEADER = "# Secrets of one cloud. Losing this file means new passwords on every 
 def read(path: Path) -> Passwords:
     """Read a passwords file.
 
-    :raises Failure: it cannot be read, others may read it, or it has another shape; no content is ever shown.
+    :raises UsageError: it cannot be read, others may read it, or it has another shape; no content is ever shown.
     """
     try:
         if path.stat().st_mode & 0o077:
-            raise Failure(f"{path}: others may read these passwords", f"chmod 600 {path}")
+            raise UsageError(f"{path}: others may read these passwords", f"if it is a passwords file: chmod 600 {path}")
         document = yaml.safe_load(path.read_text())
     except OSError as error:
-        raise Failure(f"{path}: {error.strerror}") from error
+        raise UsageError(f"{path}: {error.strerror}") from error
     except (UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise Failure(f"{path}: not a passwords file") from error
+        raise UsageError(f"{path}: not a passwords file") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         # The parser's own message quotes the line, and with it a secret.
-        raise Failure(f"{path}{where}: not YAML") from None
+        raise UsageError(f"{path}{where}: not YAML") from None
     values = {} if document is None else document
     if not isinstance(values, dict) or not all(isinstance(section, dict) for section in values.values()):
-        raise Failure(f"{path}: not a passwords file: expected SECTION: {{KEY: VALUE}}")
+        raise UsageError(f"{path}: not a passwords file: expected SECTION: {{KEY: VALUE}}")
     return Passwords(values)
 
 
