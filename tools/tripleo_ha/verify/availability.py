@@ -206,23 +206,38 @@ class Watch:
         end = time.monotonic() if until is None else until
         return {loop.name: longest_gap(loop.samples, since, end) for loop in self.loops}
 
-    def lost(self) -> dict[str, list[str]]:
-        """Stop the clients and return, by place, what was acknowledged and is not there; empty when all is."""
+    def lost(self, timeout: float = 120) -> dict[str, list[str]]:
+        """Stop the clients and return, by place, what was acknowledged and is not there; empty when all is.
+
+        :param timeout: seconds within which each node must be able to tell; one may just be coming back.
+        :raises TimedOut: a node could not.
+        """
         for loop in self.loops:
             loop.stop()
         kept = {loop.name: loop.acknowledged for loop in self.loops}
-        missing: dict[str, list[str]] = {}
-        for node in self.target.transport.nodes:
-            request = {"name": self.account.name, "ids": kept[SQL]}
-            missing[f"{SQL}, {node}"] = list(self.target.ask(node, "rows", request, timeout=60)["missing"])
-        missing[AMQP] = sorted(set(kept[AMQP]) - set(self._consume(len(kept[AMQP]))))
+        rows = {"name": self.account.name, "ids": kept[SQL]}
+        missing = {
+            f"{SQL}, {node}": list(self._told(node, "rows", rows, timeout)["missing"])
+            for node in self.target.transport.nodes
+        }
+        # Messages that were published and not acknowledged may be there as well.
+        count = 2 * len(kept[AMQP]) + 1000
+        queue = {"name": self.account.name, "password": self.account.password, "queue": self.queue, "count": count}
+        taken = self._told(self.target.transport.nodes[-1], "take", queue, timeout)["payloads"]
+        missing[AMQP] = sorted(set(kept[AMQP]) - set(taken))
         return {place: ids for place, ids in missing.items() if ids}
 
-    def _consume(self, acknowledged: int) -> list[str]:
-        # Messages that were published and not acknowledged may be there as well.
-        account = {"name": self.account.name, "password": self.account.password}
-        request = {**account, "queue": self.queue, "count": 2 * acknowledged + 1000}
-        return list(self.target.ask(self.target.transport.nodes[-1], "take", request, timeout=60)["payloads"])
+    def _told(self, node: str, action: str, request: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+        last = [Problem("not asked")]
+
+        def ask() -> dict[str, Any] | None:
+            answer = attempt(self.target.ask, node, action, request, timeout=60)
+            if isinstance(answer, Problem):
+                last[:] = [answer]
+                return None
+            return answer
+
+        return wait_for(f"{node} to tell what it holds", ask, timeout=timeout, why=lambda: last[0].reason)
 
     def _trouble(self, loop: Loop) -> str:
         last = loop.samples[-1] if loop.samples else Sample(0, 0, "nothing tried yet")
