@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib import metadata as distributions
@@ -80,8 +81,10 @@ def build(
     steps = timings(log.read_text(errors="replace").splitlines())
     root = output / f"root-{wanted[:12]}"
     unpacking = time.monotonic()
-    checksum = _sha256(tar)
-    _unpack(tar, root)
+    with ThreadPoolExecutor(1) as beside:
+        summing = beside.submit(_sha256, tar)
+        _unpack(tar, root)
+        checksum = summing.result()
     _prune(output, root)
     steps["unpack and checksum"] = time.monotonic() - unpacking
     steps["all"] = time.monotonic() - began
