@@ -12,12 +12,17 @@ RUN_S = 5.0
 def services(facts: NodeFacts, target: Target) -> set[tuple[str, str, int, int]]:
     """Return the long-lived processes of the table's own units: a restart, or a reload of HAProxy, changes them."""
     units = {unit.name for row in target.rows for unit in row.units}
-    names = {name[:15] for row in target.rows for listener in row.listeners for name in listener.processes}
+    # By unit: Pacemaker's own short-lived probes bear other services' names.
+    names = {
+        unit.name: {name[:15] for listener in row.listeners for name in listener.processes}
+        for row in target.rows
+        for unit in row.units
+    }
     first = {unit: min(each.pid for each in facts.processes if each.unit == unit) for unit in units & units_of(facts)}
     return {
         (each.unit, each.name, each.pid, each.started)
         for each in facts.processes
-        if each.unit in units and (each.name in names or each.pid == first[each.unit])
+        if each.unit in units and (each.name in names[each.unit] or each.pid == first[each.unit])
     }
 
 
