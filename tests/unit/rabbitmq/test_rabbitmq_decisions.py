@@ -111,7 +111,7 @@ def test_an_operator_s_own_user_is_left_alone() -> None:
 
 @pytest.mark.parametrize(
     ("members", "running", "majority"),
-    [("abc", "ab", True), ("abc", "a", False), ("ab", "a", False), ("a", "a", True), ("", "", False), ("abc", "ade", 0)],
+    [("abc", "ab", True), ("abc", "a", False), ("ab", "a", False), ("a", "a", True), ("", "", False), ("ab", "ac", False)],
 )
 def test_majority(members: str, running: str, majority: bool) -> None:
     assert seen(members, running).has_majority == majority
@@ -162,29 +162,46 @@ def test_there_is_no_former_self_to_forget(told: dict[str, Membership]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("me", "mine", "told", "apart"),
+    ("mine", "told", "apart"),
     [
-        ("a", seen("a", "a"), {"b": seen("bc", "bc")}, "b"),
-        ("b", seen("bc", "bc"), {"a": seen("a", "a")}, None),
-        ("b", seen("b", "b"), {"a": seen("a", "a")}, "a"),
-        ("a", seen("a", "a"), {"b": seen("b", "b")}, None),
-        ("a", seen("abc", "a"), {"b": seen("abc", "bc")}, None),
-        ("a", seen("a", "a"), {"b": seen("bc", "")}, None),
+        (seen("a", "a"), {"b": seen("bc", "bc")}, "b"),
+        (seen("a", "a"), {"b": seen("abc", "bc")}, "b"),
+        (seen("bc", "bc"), {"a": seen("a", "a")}, None),
+        (seen("b", "b"), {"a": seen("a", "a")}, "a"),
+        (seen("a", "a"), {"b": seen("b", "b")}, None),
+        (seen("abc", "a"), {"b": seen("abc", "bc")}, None),
+        (seen("a", "a"), {"b": seen("bc", "")}, None),
     ],
 )
 def test_the_smaller_of_two_clusters_gives_way(
-    me: str, mine: Membership, told: dict[str, Membership], apart: str | None
+    mine: Membership, told: dict[str, Membership], apart: str | None
 ) -> None:
-    assert decide.stands_alone(me, ORDER, mine, told) == apart
+    assert decide.stands_alone(ORDER, mine, told) == apart
+
+
+@pytest.mark.parametrize(
+    ("told", "by"),
+    [
+        ({"b": seen("bc", "bc"), "c": seen("bc", "bc")}, "b"),
+        ({"b": seen("bcd", "bcd")}, "b"),
+        ({"b": seen("abc", "bc")}, None),
+        ({"b": seen("bc", "b")}, None),
+        ({"b": seen("b", "b")}, None),
+        ({"b": seen("bde", "bde")}, None),
+        ({}, None),
+    ],
+)
+def test_only_a_majority_of_the_metadata_s_nodes_can_have_forgotten_one(
+    told: dict[str, Membership], by: str | None
+) -> None:
+    assert decide.forgotten_by("a", ORDER, told) == by
 
 
 @given(st.frozensets(st.sampled_from(ORDER), min_size=1, max_size=2))
 def test_of_two_halves_exactly_one_gives_way(half: frozenset[str]) -> None:
     other = frozenset(ORDER) - half
     views = {name: Membership(side, side) for side in (half, other) for name in side}
-    giving_way = {
-        name for name, mine in views.items() if decide.stands_alone(name, ORDER, mine, {**views, name: mine})
-    }
+    giving_way = {name for name, mine in views.items() if decide.stands_alone(ORDER, mine, views)}
     assert giving_way in (half, other)
 
 

@@ -1,6 +1,7 @@
 """Converging the message broker: one cluster, the users that the table wants, no member that is gone."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tripleo_ha.errors import Failure
@@ -16,6 +17,8 @@ from tripleo_ha.waiting import wait_for
 
 KHEPRI = "khepri_db"
 EPMD = "epmd.service"
+NOBODY = "nobody"
+PEER_TIMEOUT = 1.0
 API_TIMEOUT = 60.0
 USERS_TIMEOUT = 180.0
 DOWN_TIMEOUT = 60.0
@@ -51,10 +54,14 @@ def converge(context: Context, row: Row) -> None:
 
 def told_by_peers(context: Context) -> dict[str, Membership]:
     """Return what the brokers of the reachable peers say of their cluster; those that don't run say nothing."""
+    peers = context.cluster.peers
+    if not peers:
+        return {}
+    with ThreadPoolExecutor(max_workers=len(peers)) as pool:
+        answers = list(pool.map(lambda node: context.peer(node, timeout=PEER_TIMEOUT), peers))
     told = {}
-    for node in context.cluster.peers:
-        status = context.peer(node) or {}
-        facts = status.get("checks", {}).get("rabbitmq", {}).get("facts", {})
+    for node, status in zip(peers, answers, strict=True):
+        facts = (status or {}).get("checks", {}).get("rabbitmq", {}).get("facts", {})
         if facts.get("running"):
             told[node.name] = Membership(frozenset(facts["members"]), frozenset(facts["running"]))
     return told
@@ -87,24 +94,35 @@ def _cookie(context: Context, unit: str, running: bool) -> None:
 
 
 def _before_start(context: Context) -> None:
-    if broker.has_joined():
-        return
     me = context.cluster.me.name
+    if broker.has_joined():
+        if peer := decide.forgotten_by(me, _order(context), told_by_peers(context)):
+            broker.wipe(me)
+            context.changed(f"rabbitmq: data from before this node was removed dropped; {peer} knows it no longer")
+    else:
+        _forget_former_self(context, me)
+    if not broker.has_joined():
+        broker.prepare_first_start(context.metadata["rabbit"]["admin_password"])
+
+
+def _forget_former_self(context: Context, me: str) -> None:
+    """Have the cluster forget a member whose disk is gone.
+
+    It must not come back as that member: Raft would count its vote twice.
+    """
 
     def old_self() -> str | None:
         told = told_by_peers(context)
         if any(me in seen.running for seen in told.values()):
             return None
-        return decide.remembered_by(me, told) or "nobody"
+        return decide.remembered_by(me, told) or NOBODY
 
-    # With an empty disk and the name of a member, it must not vote as that member: Raft would count it twice.
     peer = wait_for(f"the peers' brokers to notice that {me} is down", old_self, timeout=DOWN_TIMEOUT)
-    if peer != "nobody":
+    if peer != NOBODY:
         broker.wipe(me)
         units.start(EPMD)
         broker.forget(me, through=peer)
         context.changed(f"rabbitmq: {peer} forgot this node's former self, whose disk is gone")
-    broker.prepare_first_start(context.metadata["rabbit"]["admin_password"])
 
 
 def _ensure(context: Context, row: Row) -> str:
@@ -144,10 +162,10 @@ def _wait_up(api: Api, context: Context) -> Membership:
 
 
 def _one_cluster(context: Context, seen: Membership) -> None:
-    order, me = _order(context), context.cluster.me.name
+    order = _order(context)
     if set(order) <= seen.members:
         return
-    if apart := decide.stands_alone(me, order, seen, told_by_peers(context)):
+    if apart := decide.stands_alone(order, seen, told_by_peers(context)):
         raise Failure(
             f"this node's broker is in a cluster of {', '.join(sorted(seen.members))}, apart from that of {apart}",
             "tripleo-ha-node rabbitmq recover --discard drops this node's messages and joins the other",

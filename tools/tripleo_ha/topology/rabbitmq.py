@@ -181,7 +181,7 @@ def remembered_by(me: str, told: Mapping[str, Membership]) -> str | None:
     return None
 
 
-def stands_alone(me: str, order: Sequence[str], mine: Membership, told: Mapping[str, Membership]) -> str | None:
+def stands_alone(order: Sequence[str], mine: Membership, told: Mapping[str, Membership]) -> str | None:
     """Return a peer that runs another cluster than this node's, or None when there is one cluster.
 
     Two clusters come of a first start on both sides of a broken network. The larger one is the cluster, between
@@ -194,8 +194,19 @@ def stands_alone(me: str, order: Sequence[str], mine: Membership, told: Mapping[
         return (len(present), -min(present, default=len(order)))
 
     for name, seen in sorted(told.items()):
-        apart = name not in mine.members and me not in seen.members
-        if apart and seen.has_majority and weight(seen.members) > weight(mine.members):
+        if name not in mine.members and seen.has_majority and weight(seen.members) > weight(mine.members):
+            return name
+    return None
+
+
+def forgotten_by(me: str, order: Sequence[str], told: Mapping[str, Membership]) -> str | None:
+    """Return a peer whose cluster went on without this node, or None.
+
+    For a node that was a member, was removed while it was off, and is wanted again: what its disk holds is of no use.
+    Only a cluster in which a majority of ``order`` runs may say so, not a lone node that lost its own disk.
+    """
+    for name, seen in sorted(told.items()):
+        if me not in seen.members and seen.has_majority and 2 * len(seen.running & set(order)) > len(order):
             return name
     return None
 
