@@ -13,7 +13,7 @@ from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.errors import Failure, TimedOut
 from tripleo_ha.node.facts import NodeFacts
 from tripleo_ha.run import CommandFailed, run
-from tripleo_ha.verify.live import table, until_good
+from tripleo_ha.verify.live import table, until_good, waiting_for
 from tripleo_ha.verify.runner import Target, verify
 from tripleo_ha.verify.transport import BedTransport
 
@@ -85,7 +85,7 @@ def up_and_good(bed: Bed) -> Target:
 def assert_good(target: Target, wait: float = GOOD_S) -> float:
     """Verify until every check is good, and return the seconds that took."""
     began = time.monotonic()
-    results = until_good(target, wait)
+    results = until_good(target, wait, waiting_for)
     assert all(result.ok for result in results), "\n" + table(results)
     return time.monotonic() - began
 

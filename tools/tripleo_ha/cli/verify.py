@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tripleo_ha.cli.devtest import default_state
 from tripleo_ha.devtest.bed import Bed
-from tripleo_ha.verify.live import table, until_good
+from tripleo_ha.verify.live import table, until_good, waiting_for
 from tripleo_ha.verify.runner import Target
 from tripleo_ha.verify.transport import BedTransport, Transport, from_inventory
 
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Verify, print, and return 0 when every check is good."""
     target = Target.of(_transport(arguments))
     started = time.monotonic()
-    results = until_good(target, arguments.wait)
+    results = until_good(target, arguments.wait, waiting_for)
     ok = all(result.ok for result in results)
     if arguments.format == "json":
         document = {"ok": ok, "seconds": round(time.monotonic() - started, 2), "checks": [asdict(r) for r in results]}

@@ -255,7 +255,7 @@ def watching(target: Target, settle: float = 30) -> Iterator[Watch]:
         ports = {listener.name: listener.port for row in target.rows for listener in row.balanced}
         queue = f"{account.name}.watched"
         enter = target.transport.enter
-        _elsewhere(enter, _declare, target.vip(CONTROL), ports["amqp"], account, queue)
+        elsewhere(enter, _declare, target.vip(CONTROL), ports["amqp"], account, queue)
         password = target.metadata["keystone"]["admin_password"]
         loops = (
             Loop(SQL, SqlWriter(target.vip(CONTROL), ports["mysql"], account), 0.05, enter),
@@ -287,7 +287,7 @@ def _declare(address: str, port: int, account: Account, queue: str) -> None:
         connection.close()
 
 
-def _elsewhere(enter: Callable[[], None], do: Callable[..., None], *arguments: Any) -> None:
+def elsewhere(enter: Callable[[], None], do: Callable[..., None], *arguments: Any) -> None:
     """Do one thing in a thread that has moved to where clients are, so that the caller stays where it is."""
     failures: list[BaseException] = []
 

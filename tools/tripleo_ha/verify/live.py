@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.verify.result import CheckResult
@@ -16,19 +16,32 @@ SETTLE_S = 60.0
 
 def verify_bed(bed: Bed, wait: float = SETTLE_S) -> int:
     """Verify a test bed for up to ``wait`` seconds, print the table, and return 0 when every check is good, else 1."""
-    results = until_good(Target.of(BedTransport(bed)), wait)
+    results = until_good(Target.of(BedTransport(bed)), wait, waiting_for)
     print(table(results, color=sys.stdout.isatty()), flush=True)  # noqa: T201
     return 0 if all(result.ok for result in results) else 1
 
 
-def until_good(target: Target, wait: float) -> list[CheckResult]:
-    """Verify, again and again for ``wait`` seconds at most, until every check is good; return the last results."""
+def until_good(
+    target: Target, wait: float, tell: Callable[[list[CheckResult]], None] = lambda results: None
+) -> list[CheckResult]:
+    """Verify, again and again for ``wait`` seconds at most, until every check is good; return the last results.
+
+    :param tell: called with the results of each verification that is followed by another.
+    """
     deadline = time.monotonic() + wait
     while True:
         results = verify(target)
         if all(result.ok for result in results) or time.monotonic() + PAUSE_S >= deadline:
             return results
+        tell(results)
         time.sleep(PAUSE_S)
+
+
+def waiting_for(results: Sequence[CheckResult]) -> None:
+    """Say on standard error what is not good yet."""
+    for result in results:
+        if not result.ok:
+            print(f"not yet: {result.name}: {result.evidence}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def table(results: Sequence[CheckResult], *, color: bool = False) -> str:
