@@ -111,7 +111,7 @@ def test_an_operator_s_own_user_is_left_alone() -> None:
 
 @pytest.mark.parametrize(
     ("members", "running", "majority"),
-    [("abc", "ab", True), ("abc", "a", False), ("ab", "a", False), ("a", "a", True), ("", "", False), ("ab", "ac", False)],
+    [("abc", "ab", True), ("abc", "a", False), ("ab", "a", False), ("a", "a", True), ("", "", False), ("ab", "ac", 0)],
 )
 def test_majority(members: str, running: str, majority: bool) -> None:
     assert seen(members, running).has_majority == majority

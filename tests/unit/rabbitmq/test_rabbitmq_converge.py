@@ -1,0 +1,256 @@
+"""What a converge run does to the broker, with the unit and ``rabbitmqctl`` played."""
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tripleo_ha import cluster, paths
+from tripleo_ha.errors import Failure, TimedOut
+from tripleo_ha.node import rabbitmq
+from tripleo_ha.node import rabbitmq_broker as broker
+from tripleo_ha.node.context import Context
+from tripleo_ha.table import Row, Unit
+
+ROW = Row("rabbitmq-cluster", "rabbit", "x", units=(Unit("rabbitmq-server.service"),))
+COOKIE = "COOKIECOOKIECOOKIE12"
+
+
+class Node:
+    """This controller: what ran, what was called, and what the peers tell."""
+
+    def __init__(self) -> None:
+        self.active = True
+        self.outcome = "unchanged"
+        self.calls: list[tuple[str, ...]] = []
+        self.peers: dict[str, tuple[str, str]] = {}
+
+
+@pytest.fixture
+def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fake_broker: Any) -> Iterator[Node]:
+    played = Node()
+    home = tmp_path / "rabbitmq"
+    (home / "mnesia" / "rabbit@a").mkdir(parents=True)
+    monkeypatch.setattr(paths, "RUNTIME", tmp_path / "run")
+    for name, path in {
+        "HOME": home, "COOKIE": home / ".erlang.cookie", "JOINED": home / "joined",
+        "FIRST_START": tmp_path / "first-start.conf", "SETTINGS": tmp_path / "settings",
+    }.items():
+        monkeypatch.setattr(broker, name, path)
+    monkeypatch.setattr(broker, "owner", lambda: None)
+    monkeypatch.setattr(rabbitmq.units, "is_active", lambda unit: played.active)
+    monkeypatch.setattr(rabbitmq.units, "start", lambda unit: played.calls.append(("start", unit)))
+    monkeypatch.setattr(rabbitmq.units, "restart", lambda unit: played.calls.append(("restart", unit)))
+    monkeypatch.setattr(rabbitmq.units, "ensure", lambda *arguments, **options: played.outcome)
+
+    def ctl(*arguments: str, node: str = "", input: str | None = None) -> str:
+        played.calls.append((*arguments, *([f"at {node}"] if node else [])))
+        if arguments[0] == "change_password" and input:
+            fake_broker.passwords["admin"] = input.strip()
+        return "admin" if arguments[0] == "list_users" else ""
+
+    monkeypatch.setattr(broker, "ctl", ctl)
+
+    def peer(self: Context, node: cluster.Node, timeout: float = 2.0) -> dict[str, Any] | None:
+        if node.name not in played.peers:
+            return None
+        members, running = played.peers[node.name]
+        facts = {"members": list(members), "running": list(running)}
+        return {"checks": {"rabbitmq": {"healthy": True, "facts": facts}}}
+
+    monkeypatch.setattr(Context, "peer", peer)
+    broker.write_cookie(COOKIE)
+    broker.COOKIE.chmod(0o400)
+    broker.note_joined()
+    broker.write_file(broker.SETTINGS, rabbitmq.decide.live_settings("abc"))
+    yield played
+
+
+def context(me: str = "a", nodes: str = "abc", **rabbit: str) -> Context:
+    metadata = {
+        "cluster": {
+            "name": "o", "virtual_ips": {},
+            "nodes": [{"name": name, "ip": f"192.0.2.{index}"} for index, name in enumerate(nodes, 11)],
+        },
+        "node": {"name": me},
+        "rabbit": {"erlang_cookie": COOKIE, "admin_password": "admin-pw", "monitor_password": "monitor-pw", **rabbit},
+    }
+    return Context(metadata, cluster.from_metadata(metadata), (ROW,))
+
+
+def hashed(password: str) -> str:
+    return base64.b64encode(b"salt" + hashlib.sha256(b"salt" + password.encode()).digest()).decode()
+
+
+def users(**passwords: str) -> list[dict[str, Any]]:
+    tags = {"admin": ["administrator"], "monitor": ["monitoring"], "guest": ["administrator"]}
+    return [
+        {"name": name, "tags": tags[name], "password_hash": hashed(password),
+         "hashing_algorithm": "rabbit_password_hashing_sha256"}
+        for name, password in passwords.items()
+    ]
+
+
+@pytest.fixture
+def well(fake_broker: Any, node: Node) -> Any:
+    fake_broker.cluster("abc", "abc")
+    fake_broker.answers["/api/users"] = users(admin="admin-pw", monitor="monitor-pw")
+    fake_broker.answers["/api/permissions"] = []
+    fake_broker.answers["/api/feature-flags"] = [{"name": "khepri_db", "state": "enabled"}]
+    return fake_broker
+
+
+def written(fake: Any) -> list[tuple[str, str]]:
+    return [(method, path) for method, path, _ in fake.asked if method != "GET"]
+
+
+def test_a_second_run_changes_nothing_and_boots_no_erlang(well: Any, node: Node) -> None:
+    run = context()
+    rabbitmq.converge(run, ROW)
+    assert (run.changes, node.calls, written(well)) == ([], [], [])
+
+
+def test_the_first_controller_makes_the_users(well: Any, node: Node) -> None:
+    well.answers["/api/users"] = users(guest="guest", admin="admin-pw")
+    run = context()
+    rabbitmq.converge(run, ROW)
+    assert written(well) == [("PUT", "/api/users/monitor"), ("DELETE", "/api/users/guest")]
+    assert node.calls == []
+    assert not any("pw" in change for change in run.changes)
+
+
+def test_another_controller_waits_for_the_users(well: Any, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rabbitmq, "USERS_TIMEOUT", 0.0)
+    well.answers["/api/users"] = users(admin="admin-pw")
+    with pytest.raises(TimedOut, match="first running controller"):
+        rabbitmq.converge(context("b"), ROW)
+    assert written(well) == []
+
+
+def test_the_second_makes_them_when_the_first_is_down(well: Any, node: Node) -> None:
+    well.cluster("abc", "bc")
+    well.answers["/api/users"] = users(admin="admin-pw")
+    rabbitmq.converge(context("b"), ROW)
+    assert written(well) == [("PUT", "/api/users/monitor")]
+
+
+def test_a_new_administrator_s_password_is_set_without_the_old_one(well: Any, node: Node) -> None:
+    well.answers["/api/users"] = users(admin="new-admin-pw", monitor="monitor-pw")
+    rabbitmq.converge(context(admin_password="new-admin-pw"), ROW)
+    assert ("change_password", "admin") in node.calls
+    assert not any("new-admin-pw" in " ".join(call) for call in node.calls)
+
+
+def test_a_new_cookie_restarts_nothing(well: Any, node: Node) -> None:
+    rabbitmq.converge(context(erlang_cookie="ANOTHERANOTHERANOTHER"), ROW)
+    assert [call[0] for call in node.calls] == ["eval"]
+    assert "ANOTHER" not in " ".join(node.calls[0])
+    assert broker.cookie_is("ANOTHERANOTHERANOTHER")
+    assert sorted(path.name for path in broker.HOME.iterdir()) == [".erlang.cookie", "joined", "mnesia"]
+
+
+def test_a_removed_controller_is_forgotten_by_the_first_only(well: Any, node: Node) -> None:
+    well.cluster("abcd", "abc")
+    rabbitmq.converge(context("b"), ROW)
+    assert node.calls == []
+    run = context("a")
+    rabbitmq.converge(run, ROW)
+    assert node.calls == [("forget_cluster_node", "rabbit@d")]
+    assert len(run.changes) == 1
+
+
+def test_a_change_of_size_is_applied_once_to_the_running_broker(well: Any, node: Node) -> None:
+    well.cluster("abcde", "abcde")
+    for _ in range(2):
+        rabbitmq.converge(context(nodes="abcde"), ROW)
+    assert [call[0] for call in node.calls] == ["eval"]
+
+
+def test_a_fresh_start_reads_the_size_from_its_files(well: Any, node: Node) -> None:
+    broker.SETTINGS.unlink()
+    node.active, node.outcome = False, "started"
+    rabbitmq.converge(context(), ROW)
+    assert node.calls == []
+
+
+def test_a_first_start_has_an_administrator_and_leaves_no_password_behind(
+    well: Any, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker.wipe("a")
+    node.active = False
+    seen: list[tuple[str, int]] = []
+
+    def ensure(*arguments: object, **options: object) -> str:
+        seen.append((broker.FIRST_START.read_text(), broker.FIRST_START.stat().st_mode & 0o777))
+        return "started"
+
+    monkeypatch.setattr(rabbitmq.units, "ensure", ensure)
+    rabbitmq.converge(context(), ROW)
+    assert seen == [("default_user = admin\ndefault_pass = admin-pw\n", 0o600)]
+    assert not broker.FIRST_START.exists()
+    assert broker.has_joined()
+
+
+def test_an_empty_disk_s_former_self_is_forgotten_before_the_start(well: Any, node: Node) -> None:
+    broker.wipe("a")
+    node.active, node.outcome = False, "started"
+    node.peers = {"b": ("abc", "bc"), "c": ("abc", "bc")}
+    rabbitmq.converge(context(), ROW)
+    assert node.calls == [("start", "epmd.service"), ("forget_cluster_node", "rabbit@a", "at b")]
+
+
+def test_an_empty_disk_waits_until_the_peers_noticed(well: Any, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rabbitmq, "DOWN_TIMEOUT", 0.0)
+    broker.wipe("a")
+    node.active = False
+    node.peers = {"b": ("abc", "abc")}
+    with pytest.raises(TimedOut, match="to notice that a is down"):
+        rabbitmq.converge(context(), ROW)
+
+
+def test_data_of_a_removed_controller_is_dropped_when_it_is_wanted_again(well: Any, node: Node) -> None:
+    node.active, node.outcome = False, "started"
+    node.peers = {"b": ("bc", "bc"), "c": ("bc", "bc")}
+    run = context()
+    rabbitmq.converge(run, ROW)
+    assert not (broker.HOME / "mnesia" / "rabbit@a").exists()
+    assert "dropped" in run.changes[0]
+
+
+def test_data_is_kept_in_every_other_case(well: Any, node: Node) -> None:
+    node.active, node.outcome = False, "started"
+    for peers in ({}, {"b": ("abc", "bc")}, {"b": ("b", "b")}, {"b": ("bc", "b")}):
+        node.peers = peers
+        rabbitmq.converge(context(), ROW)
+        assert (broker.HOME / "mnesia" / "rabbit@a").exists()
+
+
+def test_a_cluster_of_its_own_is_told_with_the_way_out(well: Any, node: Node) -> None:
+    well.cluster("a", "a")
+    node.peers = {"b": ("bc", "bc")}
+    with pytest.raises(Failure, match="apart from that of b") as told:
+        rabbitmq.converge(context(), ROW)
+    assert "recover --discard" in told.value.hint
+
+
+@pytest.mark.parametrize(("running", "enabled"), [("abc", True), ("ab", False)])
+def test_an_older_cluster_gets_khepri_once_it_is_complete(well: Any, node: Node, running: str, enabled: bool) -> None:
+    well.cluster("abc", running)
+    well.answers["/api/feature-flags"] = [{"name": "khepri_db", "state": "disabled"}]
+    node.outcome = "restarted"
+    rabbitmq.converge(context(), ROW)
+    assert (("PUT", "/api/feature-flags/khepri_db/enable") in written(well)) == enabled
+
+
+def test_a_peer_is_whole_only_when_no_member_is_missing() -> None:
+    def status(healthy: bool, running: str) -> dict[str, Any]:
+        facts = {"members": list("abc"), "running": list(running)}
+        return {"checks": {"rabbitmq": {"healthy": healthy, "facts": facts}}}
+
+    assert rabbitmq.whole(status(True, "abc"))
+    assert not rabbitmq.whole(status(True, "ab"))
+    assert not rabbitmq.whole(status(False, "abc"))
+    assert not rabbitmq.whole({})
