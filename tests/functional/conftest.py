@@ -17,7 +17,14 @@ from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.errors import Failure, UsageError
 from tripleo_ha.verify.runner import Target
 
-ORDER = ("test_topology", "test_idempotent", "test_power_cut", "test_process_kill", "test_scale")
+ORDER = (
+    "test_topology",
+    "test_idempotent",
+    "test_gate",
+    "test_power_cut",
+    "test_process_kill",
+    "test_scale",
+)
 SUMMARY = pytest.StashKey[list[tuple[str, str]]]()
 OURS = pytest.StashKey[Path]()
 """The shared bed's state directory, when these tests made it."""

@@ -89,7 +89,7 @@ def test_scale(growing: Path, summary: Summary) -> None:
         kept.add(target)
         for wanted in STEPS:
             began = time.monotonic()
-            log = REPORTS / f"scale-{scale}-{wanted}.log"
+            log = REPORTS / f"{growing.name}-{scale}-{wanted}.log"
             devtest(growing, "scale", str(wanted), "--no-verify", timeout=SCALE_S, log=log)
             bed = Bed.open(growing)
             assert len(bed.nodes) == wanted

@@ -245,7 +245,7 @@ class Watch:
 
 
 @contextlib.contextmanager
-def watching(target: Target, settle: float = 30) -> Iterator[Watch]:
+def watching(target: Target, settle: float = 90) -> Iterator[Watch]:
     """Have the clients at work for the time of the ``with`` statement; they all succeed when it is entered.
 
     :param settle: seconds within which they must.
