@@ -6,6 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# How long one example takes says more about what else the machine does than about the code.
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
 
 CORPUS = Path(__file__).parents[2] / "corpus"
 _GOOD = json.loads((CORPUS / "good.json").read_text())

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-REFERENCE = "docs/metadata-reference.md"
-
 
 @dataclass(frozen=True)
 class Rule:
