@@ -41,6 +41,7 @@ def test_nodes_and_this_one_among_them() -> None:
         == {"name": "overcloud-controller-1", "ip": "192.0.2.12", "index": 1, "id": 2}
     )
     assert found["galera_address"] == "gcomm://192.0.2.11,192.0.2.12,192.0.2.13"
+    assert found["galera_donors"] == "overcloud-controller-2,overcloud-controller-0,"
     assert found["memcached_servers"] == "192.0.2.11:11211,192.0.2.12:11211,192.0.2.13:11211"
 
 

@@ -25,7 +25,7 @@ def derive(metadata: Mapping[str, Any], cluster: Cluster, rows: Sequence[Row]) -
 
     :param metadata: accepted metadata of one node; a row whose key is absent contributes nothing.
     :param rows: the service table, active rows or all of them.
-    :return: ``node``, ``nodes``, ``quorum_cluster_size``, ``galera_address``,
+    :return: ``node``, ``nodes``, ``quorum_cluster_size``, ``galera_address``, ``galera_donors``,
         ``memcached_servers`` (empty where memcached does not run), ``databases`` by schema name, ``brokers`` by
         the service's metadata key, ``urls`` by listener and virtual IP, and ``extra`` by metadata key as a list of
         ``{section, options: [{option, value}]}``. Holds passwords.
@@ -38,6 +38,7 @@ def derive(metadata: Mapping[str, Any], cluster: Cluster, rows: Sequence[Row]) -
         "nodes": [_node(node) for node in cluster.nodes],
         "quorum_cluster_size": min(len(cluster.nodes), LARGEST_QUORUM_QUEUE),
         "galera_address": "gcomm://" + ",".join(addresses),
+        "galera_donors": _donors(cluster),
         "memcached_servers": ",".join(f"{address}:{MEMCACHED_PORT}" for address in cached),
         "databases": _databases(metadata, cluster, running),
         "brokers": _brokers(metadata, cluster, running),
@@ -53,6 +54,12 @@ def host(ip: str) -> str:
 
 def _node(node: Node) -> dict[str, Any]:
     return {"name": node.name, "ip": node.ip, "index": node.index, "id": node.id}
+
+
+def _donors(cluster: Cluster) -> str:
+    # The last first: the writer is most often the first, and a donor takes no clients. The comma at the end is
+    # Galera's word for "else anybody".
+    return "".join(f"{node.name}," for node in reversed(cluster.peers))
 
 
 def _databases(metadata: Mapping[str, Any], cluster: Cluster, rows: Iterable[Row]) -> dict[str, str]:
