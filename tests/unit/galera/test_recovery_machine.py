@@ -12,7 +12,7 @@ from tripleo_ha.topology import galera
 from tripleo_ha.topology.galera import Decision, Recovery, Situation
 
 STEPS = settings(
-    max_examples=50,
+    max_examples=30,
     stateful_step_count=25,
     deadline=None,
     derandomize=True,
@@ -151,17 +151,11 @@ def votes_ignored(now: Situation) -> Decision:
     return galera.decide(replace(now, facts={name: replace(fact, vote=now.me) for name, fact in now.facts.items()}))
 
 
-def aborted_accepted(now: Situation) -> Decision:
-    """A rule that takes a node whose state transfer was cut short for whole."""
-    return galera.decide(replace(now, facts={name: replace(fact, aborted=False) for name, fact in now.facts.items()}))
-
-
 LONGER = settings(STEPS, max_examples=1000, phases=[Phase.generate])
 
 
-@pytest.mark.parametrize("wrong", [majority_suffices, aborted_accepted])
-def test_the_machine_finds_what_a_wrong_rule_loses(wrong: object) -> None:
-    machine = type("Wrong", (Recovering,), {"decide": staticmethod(wrong)})
+def test_the_machine_finds_what_a_wrong_rule_loses() -> None:
+    machine = type("Wrong", (Recovering,), {"decide": staticmethod(majority_suffices)})
     with pytest.raises(AssertionError, match="founds a"):
         check(machine, LONGER)
 
