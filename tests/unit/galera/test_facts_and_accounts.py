@@ -106,12 +106,13 @@ HEALTHY = {"cluster_status": "Primary", "local_state": "4", "ready": "ON"}
     [
         ({}, False, ""),
         ({}, True, "read_only"),
-        ({"local_state": "2"}, False, "Donor"),
+        ({"local_state": "2"}, False, ""),
+        ({"local_state": "1"}, False, "Joining"),
         ({"cluster_status": "non-Primary"}, False, "non-Primary"),
         ({"ready": "OFF"}, False, "not ready"),
     ],
 )
-def test_only_a_synced_writable_member_is_healthy(changed: dict[str, str], read_only: bool, word: str) -> None:
+def test_only_a_writable_member_with_whole_data_is_healthy(changed: dict[str, str], read_only: bool, word: str) -> None:
     reason = ailment({**HEALTHY, **changed}, read_only)
     assert (word in reason) if word else reason == ""
 

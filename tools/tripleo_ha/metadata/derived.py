@@ -26,7 +26,8 @@ def derive(metadata: Mapping[str, Any], cluster: Cluster, rows: Sequence[Row]) -
     :param metadata: accepted metadata of one node; a row whose key is absent contributes nothing.
     :param rows: the service table, active rows or all of them.
     :return: ``node``, ``nodes``, ``quorum_cluster_size``, ``galera_address``, ``galera_donors``,
-        ``memcached_servers`` (empty where memcached does not run), ``databases`` by schema name, ``brokers`` by
+        ``memcached_servers`` (empty where memcached does not run), ``databases`` (and ``local_databases``, on this
+        node's own server) by schema name, ``brokers`` by
         the service's metadata key, ``urls`` by listener and virtual IP, and ``extra`` by metadata key as a list of
         ``{section, options: [{option, value}]}``. Holds passwords.
     """
@@ -40,7 +41,8 @@ def derive(metadata: Mapping[str, Any], cluster: Cluster, rows: Sequence[Row]) -
         "galera_address": "gcomm://" + ",".join(addresses),
         "galera_donors": _donors(cluster),
         "memcached_servers": ",".join(f"{address}:{MEMCACHED_PORT}" for address in cached),
-        "databases": _databases(metadata, cluster, running),
+        "databases": _databases(metadata, running, cluster.virtual_ips[CONTROL].ip),
+        "local_databases": _databases(metadata, running, cluster.me.ip),
         "brokers": _brokers(metadata, cluster, running),
         "urls": _urls(cluster, running),
         "extra": {key: _extra(section["extra"]) for key, section in metadata.items() if _has_extra(section)},
@@ -62,8 +64,8 @@ def _donors(cluster: Cluster) -> str:
     return "".join(f"{node.name}," for node in reversed(cluster.peers))
 
 
-def _databases(metadata: Mapping[str, Any], cluster: Cluster, rows: Iterable[Row]) -> dict[str, str]:
-    entry = host(cluster.virtual_ips[CONTROL].ip)
+def _databases(metadata: Mapping[str, Any], rows: Iterable[Row], server: str) -> dict[str, str]:
+    entry = host(server)
     return {
         database.name: f"mysql+pymysql://{database.user}:{_quoted(metadata, row, 'database_password')}"
         f"@{entry}:{MYSQL_PORT}/{database.name}?charset=utf8mb4"

@@ -28,19 +28,44 @@ def holds(context: Context, work: Once) -> bool:
     raise Failure(f"{work.name}: no such evidence: {', '.join(work.evidence)}", "one of alembic, token")
 
 
+def discard_half_done(work: Once) -> bool:
+    """Empty a schema whose very first migration was cut short, and return whether it was.
+
+    MariaDB's DDL is not transactional: Alembic would find tables that it is about to create. While no revision has
+    been recorded no service has ever been started on the schema, so nothing is lost.
+    """
+    from tripleo_ha.node import sql
+
+    alembic = work.evidence.get("alembic")
+    if alembic is None or _revisions(alembic["database"]):
+        return False
+    name = alembic["database"]
+    with sql.root() as connection:
+        count = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = %s"
+        ((tables,),) = sql.query(connection, count, (name,))
+        if not tables:
+            return False
+        sql.query(connection, f"DROP DATABASE `{name}`")
+        sql.query(connection, f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
+    return True
+
+
 def _migrated(wanted: Mapping[str, Any]) -> bool:
+    files = sorted((DIST_PACKAGES / wanted["versions"]).rglob("*.py"))
+    return _revisions(wanted["database"]) == heads(file.read_text() for file in files)
+
+
+def _revisions(database: str) -> set[str]:
     import pymysql
 
     from tripleo_ha.node import sql
 
-    files = sorted((DIST_PACKAGES / wanted["versions"]).rglob("*.py"))
-    expected = heads(file.read_text() for file in files)
     try:
-        with sql.root() as connection, connection.cursor() as cursor:
-            cursor.execute(f"SELECT version_num FROM `{wanted['database']}`.alembic_version")  # noqa: S608
-            return {row[0] for row in cursor.fetchall()} == expected
+        with sql.root() as connection:
+            found = sql.query(connection, f"SELECT version_num FROM `{database}`.alembic_version")  # noqa: S608
+            return {row[0] for row in found}
     except pymysql.err.ProgrammingError:  # no such table: never migrated
-        return False
+        return set()
 
 
 def heads(migrations: Iterable[str]) -> set[str]:

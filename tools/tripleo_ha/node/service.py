@@ -63,6 +63,8 @@ def do_once(context: Context, row: Row, when: str) -> None:
         if work.when != when or evidence.holds(context, work):
             continue
         if context.cluster.i_am_first:
+            if evidence.discard_half_done(work):
+                context.changed(f"{row.service}: {work.name} had been cut short and begins anew")
             _do(context, work)
             context.changed(f"{row.service}: {work.name} done")
         wait_for(f"{row.service}: {work.name}", partial(evidence.holds, context, work), timeout=ONCE_TIMEOUT)

@@ -13,6 +13,7 @@ from tripleo_ha.node.health.result import CheckResult
 USER = "tripleo-ha"
 TIMEOUT = 1.5
 STATES = {"0": "Undefined", "1": "Joining", "2": "Donor/Desynced", "3": "Joined", "4": "Synced"}
+SERVING = ("2", "4")
 FACTS = (
     "cluster_status", "cluster_size", "cluster_conf_id", "local_state", "local_state_comment", "local_state_uuid",
     "last_committed", "gcomm_uuid", "ready",
@@ -38,7 +39,8 @@ _connection: "pymysql.connections.Connection[Any] | None" = None
 def check(metadata: Mapping[str, Any]) -> CheckResult:
     """Ask the server for its state in Galera; healthy is Synced in a Primary component, ready and writable.
 
-    A donor is not Synced; with one writer among several nodes, another one serves meanwhile.
+    So is a donor that is not blocked: mariadb-backup copies a server that goes on serving, and taking the writer away
+    for each node that joins would cut every client's session. At a cluster's first start the donor is all there is.
     """
     try:
         status, read_only = _ask()
@@ -47,7 +49,8 @@ def check(metadata: Mapping[str, Any]) -> CheckResult:
     facts = {name: status[name] for name in FACTS if name in status}
     metrics = {ours: float(status[name]) for name, ours in METRICS.items() if name in status}
     reason = ailment(status, read_only)
-    return CheckResult(not reason, reason or "Synced", {**facts, "read_only": read_only}, metrics)
+    state = STATES.get(status.get("local_state", "0"), "unknown")
+    return CheckResult(not reason, reason or state, {**facts, "read_only": read_only}, metrics)
 
 
 def ailment(status: Mapping[str, str], read_only: bool) -> str:
@@ -55,7 +58,7 @@ def ailment(status: Mapping[str, str], read_only: bool) -> str:
     if status.get("cluster_status") != "Primary":
         return f"not in a Primary component but {status.get('cluster_status', 'without Galera')}"
     state = status.get("local_state", "0")
-    if state != "4":
+    if state not in SERVING:
         return f"not Synced but {STATES.get(state, state)}"
     if status.get("ready") != "ON":
         return "Galera is not ready for queries"
