@@ -11,10 +11,10 @@ none of them waits for anything.
 """
 
 import argparse
-import compileall
 import copy
 import importlib.util
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -131,10 +131,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15, help="how often each command is run (default: 15)")
     rounds = parser.parse_args().rounds
-    # An installed package comes compiled; a checkout does not where PYTHONDONTWRITEBYTECODE is set.
-    compileall.compile_dir(paths.PACKAGE, quiet=1)
-    good = cold(rounds)
     with tempfile.TemporaryDirectory() as directory:
+        # An installed package comes compiled; here the first round compiles all modules, and leaves the checkout clean.
+        os.environ["PYTHONPYCACHEPREFIX"] = str(Path(directory, "compiled"))
+        os.environ["PYTHONDONTWRITEBYTECODE"] = ""
+        good = cold(rounds)
         good &= many(Path(directory), max(2, rounds // 5))
     return 0 if good else 1
 
