@@ -45,6 +45,7 @@ def url(checked: Checked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ge
     endpoint = server._Server(("127.0.0.1", 0), {"galera": monitor})
     threading.Thread(target=endpoint.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{endpoint.server_address[1]}"
+    monitor.stop()
     checked.go_on.set()
     endpoint.shutdown()
     endpoint.server_close()

@@ -34,10 +34,15 @@ class Monitor:
         self._interval = interval
         self._result = CheckResult(False, "not checked yet")
         self._at = time.monotonic()
+        self._stopped = threading.Event()
 
     def start(self) -> None:
         """Check from now on, in a thread that ends with the process."""
         threading.Thread(target=self._run, name=self.name, daemon=True).start()
+
+    def stop(self) -> None:
+        """Check no more."""
+        self._stopped.set()
 
     def latest(self) -> CheckResult:
         """Return the last result, or an unhealthy one when it is older than ``STALE_AFTER`` seconds."""
@@ -47,7 +52,7 @@ class Monitor:
         return self._result
 
     def _run(self) -> None:
-        while True:
+        while not self._stopped.is_set():
             try:
                 result = self._check(self._metadata)
             except Exception as error:  # a check that breaks is a server that cannot be vouched for
@@ -55,7 +60,7 @@ class Monitor:
             if result.healthy != self._result.healthy:
                 LOG.info("%s is %s: %s", self.name, "healthy" if result.healthy else "unhealthy", result.reason)
             self._result, self._at = result, time.monotonic()
-            time.sleep(self._interval)
+            self._stopped.wait(self._interval)
 
 
 def status(monitors: Mapping[str, Monitor]) -> dict[str, Any]:
