@@ -1,0 +1,128 @@
+"""Service users in Keystone, against a small Keystone on loopback that keeps users, projects and roles."""
+
+import json
+import threading
+from collections.abc import Generator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tripleo_ha import cluster
+from tripleo_ha.errors import Failure
+from tripleo_ha.node import identity
+from tripleo_ha.node.context import Context
+from tripleo_ha.table import Identity, Row
+
+ROW = Row("ceilometer-agent-central", "ceilometer", "", identity=Identity("ceilometer", ("reader",)))
+NODES = [{"name": f"n{i}", "ip": f"192.0.2.1{i}"} for i in range(2)]
+
+
+class Keystone(BaseHTTPRequestHandler):
+    """Enough of the Identity API v3: tokens by password, and lists by name."""
+
+    server: Any
+
+    def _answer(self, code: int, body: Any = None, token: str = "") -> None:
+        self.send_response(code)
+        if token:
+            self.send_header("X-Subject-Token", token)
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode() if body is not None else b"")
+
+    def _body(self) -> Any:
+        return json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"null")
+
+    def do_POST(self) -> None:
+        body, path, state = self._body(), self.path.removeprefix("/v3"), self.server.state
+        if path == "/auth/tokens":
+            user = body["auth"]["identity"]["password"]["user"]
+            known = state["users"].get(user["name"])
+            project = body["auth"]["scope"]["project"]["name"]
+            right = known and known["password"] == user["password"] and (user["name"], project) in state["granted"]
+            return self._answer(201, {}, f"token-{user['name']}") if right else self._answer(401)
+        if self.headers["X-Auth-Token"] != "token-admin":
+            return self._answer(403)
+        kind = path.strip("/")
+        (item,) = body.values()
+        state[kind][item["name"]] = {**item, "id": f"{kind}-{item['name']}"}
+        return self._answer(201, {kind[:-1]: state[kind][item["name"]]})
+
+    def do_GET(self) -> None:
+        split = urlsplit(self.path.removeprefix("/v3"))
+        kind, name = split.path.strip("/"), parse_qs(split.query)["name"][0]
+        found = self.server.state[kind].get(name)
+        self._answer(200, {kind: [found] if found else []})
+
+    def do_PATCH(self) -> None:
+        name = self.path.rpartition("users-")[2]
+        self.server.state["users"][name].update(self._body()["user"])
+        self._answer(200, {})
+
+    def do_PUT(self) -> None:
+        _, _, _, project, _, user, _, role = self.path.split("/")
+        self.server.state["granted"].add((user.removeprefix("users-"), project.removeprefix("projects-")))
+        self.server.state["roles_given"].add(role.removeprefix("roles-"))
+        self._answer(204)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def state() -> dict[str, Any]:
+    admin = {"name": "admin", "password": "admin-secret", "id": "users-admin"}
+    granted = {("admin", "admin")}
+    return {"users": {"admin": admin}, "projects": {}, "roles": {}, "granted": granted, "roles_given": set()}
+
+
+@pytest.fixture
+def url(state: dict[str, Any]) -> Generator[str]:
+    server = HTTPServer(("127.0.0.1", 0), Keystone)
+    server.state = state  # type: ignore[attr-defined]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def context(url: str, password: str, me: int = 0) -> Context:
+    metadata = {
+        "cluster": {"name": "c", "nodes": NODES, "virtual_ips": {}},
+        "node": {"name": f"n{me}"},
+        "keystone": {"admin_password": "admin-secret"},
+        "ceilometer": {"service_password": password},
+        "derived": {"urls": {"keystone": {"control": url}}},
+    }
+    return Context(metadata, cluster.from_metadata(metadata), (ROW,))
+
+
+def test_the_user_is_made_once_with_the_roles_of_its_row(url: str, state: dict[str, Any]) -> None:
+    first = context(url, "one")
+    identity.ensure(first, ROW)
+    assert state["users"]["ceilometer"]["password"] == "one"
+    assert state["roles_given"] == {"reader"}
+    again = context(url, "one")
+    identity.ensure(again, ROW)
+    assert (len(first.changes), again.changes) == (1, [])
+
+
+def test_a_changed_password_is_applied(url: str, state: dict[str, Any]) -> None:
+    identity.ensure(context(url, "one"), ROW)
+    identity.ensure(context(url, "two"), ROW)
+    assert state["users"]["ceilometer"]["password"] == "two"
+
+
+def test_another_node_waits_and_makes_nothing(url: str, state: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identity, "WAIT", 0)
+    with pytest.raises(Failure, match="Keystone to issue a token to ceilometer"):
+        identity.ensure(context(url, "one", me=1), ROW)
+    assert "ceilometer" not in state["users"]
+
+
+def test_a_silent_keystone_is_waited_for_with_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identity, "WAIT", 0)
+    with pytest.raises(Failure, match="Keystone to issue a token to admin") as failure:
+        identity.ensure(context("http://127.0.0.1:9", "one"), ROW)
+    assert "secret" not in str(failure.value)
