@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tripleo_ha.errors import TimedOut
 from tripleo_ha.node import evidence, identity, rolling, units
 from tripleo_ha.node.context import LOG, Context, write_file
 from tripleo_ha.run import run
@@ -16,6 +17,7 @@ from tripleo_ha.table import Once, Row
 from tripleo_ha.waiting import wait_for
 
 ONCE_TIMEOUT = 300.0
+MEMBERS_TIMEOUT = 60.0
 ANSWER_TIMEOUT = 90.0
 
 
@@ -63,11 +65,30 @@ def do_once(context: Context, row: Row, when: str) -> None:
         if work.when != when or evidence.holds(context, work):
             continue
         if context.cluster.i_am_first:
+            if "alembic" in work.evidence:
+                await_members(context)
             if evidence.discard_half_done(work):
                 context.changed(f"{row.service}: {work.name} had been cut short and begins anew")
             _do(context, work)
             context.changed(f"{row.service}: {work.name} done")
         wait_for(f"{row.service}: {work.name}", partial(evidence.holds, context, work), timeout=ONCE_TIMEOUT)
+
+
+def await_members(context: Context) -> None:
+    """Wait until Galera has all its members Synced, and go on without those that do not come.
+
+    A schema change beside a state transfer is cut off by the donor's backup locks, and what it leaves is half done.
+    """
+
+    def all_synced() -> bool:
+        told = [context.peer(node) or {} for node in context.cluster.nodes]
+        facts = [each.get("checks", {}).get("galera", {}).get("facts", {}) for each in told]
+        return all(each.get("local_state") == "4" for each in facts)
+
+    try:
+        wait_for("all members of Galera to be Synced before a migration", all_synced, timeout=MEMBERS_TIMEOUT)
+    except TimedOut as missing:
+        LOG.warning("%s; the migration goes on without them", missing)
 
 
 def _do(context: Context, work: Once) -> None:
