@@ -23,6 +23,7 @@ ORDER = (
     "test_gate",
     "test_power_cut",
     "test_process_kill",
+    "test_outage",
     "test_scale",
 )
 SUMMARY = pytest.StashKey[list[tuple[str, str]]]()
