@@ -4,6 +4,7 @@ import http.client
 import os
 import pwd
 import re
+import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -69,7 +70,9 @@ def do_once(context: Context, row: Row, when: str) -> None:
                 await_members(context)
             if evidence.discard_half_done(work):
                 context.changed(f"{row.service}: {work.name} had been cut short and begins anew")
+            began = time.monotonic()
             _do(context, work)
+            LOG.info("%s: %s took %.1f s", row.service, work.name, time.monotonic() - began)
             context.changed(f"{row.service}: {work.name} done")
         wait_for(f"{row.service}: {work.name}", partial(evidence.holds, context, work), timeout=ONCE_TIMEOUT)
 
@@ -108,6 +111,7 @@ def wait_for_answers(context: Context, row: Row) -> None:
     for listener in row.listeners:
         if listener.protocol == "http" and listener.balance:
             port = listener.balance.check.port or listener.port
+            began = time.monotonic()
             ask = partial(_ask, context.cluster.me.ip, port, listener.balance.check.path)
             wait_for(
                 f"{listener.name} to answer on this node",
@@ -115,6 +119,7 @@ def wait_for_answers(context: Context, row: Row) -> None:
                 timeout=ANSWER_TIMEOUT,
                 why=ask,
             )
+            LOG.info("%s: loading took %.1f s", row.service, time.monotonic() - began)
 
 
 def _ask(ip: str, port: int, path: str) -> str:
