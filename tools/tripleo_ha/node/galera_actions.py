@@ -5,11 +5,12 @@ import os
 import pwd
 import re
 import shutil
+import time
 from pathlib import Path
 
 from tripleo_ha import paths
 from tripleo_ha.node import sql, units
-from tripleo_ha.node.context import write_file
+from tripleo_ha.node.context import LOG, write_file
 from tripleo_ha.node.galera_facts import Files
 from tripleo_ha.run import run
 from tripleo_ha.table import Unit
@@ -79,7 +80,9 @@ def initialise(files: Files) -> None:
     os.chown(files.root, *owner)
     command = ["mariadb-install-db", "--user=mysql", f"--datadir={files.root}", "--skip-test-db"]
     command += ["--auth-root-authentication-method=socket", "--auth-root-socket-user=root"]
+    began = time.monotonic()
     run([*command, "--skip-name-resolve"], timeout=INSTALL_TIMEOUT)
+    LOG.info("mariadb-galera: making an empty database took %.1f s", time.monotonic() - began)
 
 
 def set_safe_to_bootstrap(files: Files, safe: bool) -> None:

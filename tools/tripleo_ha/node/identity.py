@@ -55,19 +55,24 @@ def _make(context: Context, user: str, password: str, roles: tuple[str, ...]) ->
                      timeout=WAIT)
     call = partial(_call, context, token)
     project = _find_or_make(call, "project", {"name": "service", "domain_id": "default"})
-    account = _find_or_make(call, "user", {"name": user, "domain_id": "default", "password": password})
-    call("PATCH", f"/users/{account}", {"user": {"password": password, "enabled": True}})
+    account = _find(call, "user", {"name": user, "domain_id": "default"})
+    if account:
+        call("PATCH", f"/users/{account}", {"user": {"password": password, "enabled": True}})
+    else:
+        account = _find_or_make(call, "user", {"name": user, "domain_id": "default", "password": password})
     for name in roles:
         role = _find_or_make(call, "role", {"name": name})
         call("PUT", f"/projects/{project}/users/{account}/roles/{role}", None)
 
 
 def _find_or_make(call: Any, kind: str, wanted: dict[str, str]) -> str:
+    return _find(call, kind, wanted) or str(call("POST", f"/{kind}s", {kind: wanted})[kind]["id"])
+
+
+def _find(call: Any, kind: str, wanted: dict[str, str]) -> str:
     domain = f"&domain_id={wanted['domain_id']}" if "domain_id" in wanted else ""
     found = call("GET", f"/{kind}s?name={wanted['name']}{domain}", None)[f"{kind}s"]
-    if found:
-        return str(found[0]["id"])
-    return str(call("POST", f"/{kind}s", {kind: wanted})[kind]["id"])
+    return str(found[0]["id"]) if found else ""
 
 
 def _call(context: Context, token: str, method: str, path: str, body: dict[str, Any] | None) -> Any:

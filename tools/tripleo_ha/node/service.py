@@ -29,9 +29,10 @@ def converge(context: Context, row: Row) -> None:
     outcomes = {
         units.ensure(context, row, unit, before_restart=partial(rolling.wait_turn, context, row)) for unit in row.units
     }
+    # While an API loads, the first node does what only needs the database; the evidence then waits for the API.
+    do_once(context, row, "running")
     if outcomes - {"unchanged"}:
         wait_for_answers(context, row)
-    do_once(context, row, "running")
     identity.ensure(context, row)
     context.publish(row.service, generation=rolling.generation(context.metadata, row))
 
