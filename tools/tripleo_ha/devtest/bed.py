@@ -2,12 +2,14 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import signal
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tripleo_ha.devtest import cgroups, container, convergence, network, store
+from tripleo_ha.devtest import cgroups, container, convergence, network, processes, severing, store
 from tripleo_ha.devtest.layout import BedNode, bed_name, bed_nodes, machine_id
+from tripleo_ha.devtest.processes import Process
 from tripleo_ha.errors import Failure, TimedOut, UsageError
 from tripleo_ha.files import write_file
 from tripleo_ha.run import Completed, run
@@ -164,6 +166,33 @@ class Bed:
         target = self.node(node)
         target.cables_out.unlink(missing_ok=True)
         network.set_links(self.netns, target, "up")
+
+    def processes(self, node: str, unit: str = "", name: str = "") -> tuple[Process, ...]:
+        """Return the node's processes of one unit, those whose command name begins with ``name``; default: all."""
+        found = processes.within(self._cgroup(node))
+        return tuple(each for each in found if unit in ("", each.unit) and each.name.startswith(name))
+
+    def signal(self, node: str, number: signal.Signals, unit: str, name: str = "") -> tuple[int, ...]:
+        """Send a signal to the processes that ``processes`` returns, from outside, and return their pids here."""
+        return processes.send([each.pid for each in self.processes(node, unit, name)], number)
+
+    def freeze(self, node: str) -> None:
+        """Freeze everything in the node, as a hypervisor does that pauses a machine; its cables stay plugged in."""
+        processes.freeze(self._cgroup(node), frozen=True)
+
+    def thaw(self, node: str) -> None:
+        """Let the node and every stopped process in it go on."""
+        processes.freeze(self._cgroup(node), frozen=False)
+        stopped = [each.pid for each in self.processes(node) if each.state == processes.STOPPED]
+        processes.send(stopped, signal.SIGCONT)
+
+    def sever(self, ways: Collection[severing.Way]) -> None:
+        """Have the networks drop, from now on, what goes these ways and nothing else, see ``severing``."""
+        severing.sever(self.netns, ways)
+
+    def mend(self) -> None:
+        """Have the networks drop nothing any more; cables that are pulled stay so."""
+        severing.mend(self.netns)
 
     def push(self, node: str, metadata: Mapping[str, Any]) -> bool:
         """Hand a node new metadata and have its agent collect it now; return whether it was new.

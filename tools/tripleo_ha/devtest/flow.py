@@ -59,7 +59,9 @@ def up(state: Path, wish: Wish, progress: Progress) -> Bed:
     elif checksum != record.image_checksum:
         record = upgrade(Bed(state, record), root, checksum, progress)
     bed = Bed(state, record)
+    bed.mend()
     for node in bed.nodes:
+        bed.thaw(node.name)
         bed.rejoin(node.name)
     settle(bed, wish.timeout, progress)
     return bed

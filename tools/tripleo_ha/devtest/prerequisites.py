@@ -10,6 +10,7 @@ NEEDED_BYTES = 6 * 1000**3
 PROGRAMS = {
     "ip": "iproute2",
     "mount": "mount",
+    "nft": "nftables",
     "nsenter": "util-linux",
     "systemd-nspawn": "systemd-container",
     "unshare": "util-linux",
