@@ -1,0 +1,116 @@
+"""When clients had no success: the gaps of each client process, from its operations alone. Pure."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from tripleo_ha.chaos.model import Operation, Outcome, Workload
+
+SLOW_S = 1.0
+"""A gap without an error counts as unavailability from this length on; below, it is a client's own pace."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A time (monotonic seconds) without an acknowledged success of one process at one workload.
+
+    ``errors``: attempts that ended in it without success. ``open``: no success came any more; ``ended`` is then the
+    last moment that was observed, so the length is a lower bound.
+    """
+
+    workload: Workload
+    process: int
+    began: float
+    ended: float
+    errors: int = 0
+    open: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasted."""
+        return self.ended - self.began
+
+    @property
+    def broken(self) -> bool:
+        """Whether a client would call it an outage, and not its own pace."""
+        return self.open or self.errors > 0 or self.seconds > SLOW_S
+
+
+@dataclass(frozen=True)
+class Track:
+    """One process at one workload: its gaps in order, one between every two successes, and what did not succeed."""
+
+    workload: Workload
+    process: int
+    gaps: tuple[Gap, ...]
+    failed: tuple[Operation, ...]
+    successes: tuple[float, ...]
+    """When each success was acknowledged, in order."""
+
+    def succeeded(self, began: float, ended: float) -> int:
+        """Return how many successes were acknowledged in a window."""
+        return bisect_right(self.successes, ended) - bisect_right(self.successes, began)
+
+    def overlapping(self, began: float, ended: float) -> Iterator[Gap]:
+        """Yield the gaps that have a part in a window."""
+        first = bisect_right(self.gaps, began, key=lambda gap: gap.ended)
+        for gap in self.gaps[first:]:
+            if gap.began >= ended:
+                return
+            yield gap
+
+
+def tracks(operations: Iterable[Operation]) -> tuple[Track, ...]:
+    """Return what each process did at each of its workloads; of no service are those that only account.
+
+    What counts as a success of a writing service is a write: a read succeeds on a server that takes no writes. A
+    process that never tries to write has no track.
+    """
+    ordered = sorted(operations, key=lambda each: (each.workload, each.process, each.ended))
+    until = max((each.ended for each in ordered), default=0.0)
+    found = []
+    for (workload, process), group in groupby(ordered, key=lambda each: (each.workload, each.process)):
+        attempts = list(group)
+        mine = [each for each in attempts if writes(each)]
+        if mine:
+            failed = tuple(each for each in attempts if each.outcome is not Outcome.OK)
+            successes = tuple(each.ended for each in mine if each.outcome is Outcome.OK)
+            found.append(Track(workload, process, tuple(_gaps(mine, until)), failed, successes))
+    return tuple(found)
+
+
+def writes(operation: Operation) -> bool:
+    """Whether an operation asks for a change, where its workload has some that do not."""
+    value = operation.value
+    if operation.workload is Workload.BANK:
+        return not (isinstance(value, Sequence) and bool(value) and value[0] == "read")
+    if operation.workload is Workload.LIST_APPEND and isinstance(value, Sequence) and value:
+        return any(step[0] != "r" for step in value)
+    return True
+
+
+def merged(intervals: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the union of intervals, in order, without overlaps."""
+    union: list[tuple[float, float]] = []
+    for began, ended in sorted(intervals):
+        if union and began <= union[-1][1]:
+            union[-1] = (union[-1][0], max(union[-1][1], ended))
+        else:
+            union.append((began, ended))
+    return union
+
+
+def _gaps(mine: Sequence[Operation], until: float) -> Iterator[Gap]:
+    workload, process = mine[0].workload, mine[0].process
+    # Nothing is known of the time before the first attempt.
+    last, errors = min(each.began for each in mine), 0
+    for operation in mine:
+        if operation.outcome is Outcome.OK:
+            yield Gap(workload, process, last, operation.ended, errors)
+            last, errors = operation.ended, 0
+        else:
+            errors += 1
+    # Every client's history ends a little before the last one's does.
+    if errors or until - last > SLOW_S:
+        yield Gap(workload, process, last, until, errors, open=True)
