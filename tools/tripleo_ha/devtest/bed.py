@@ -191,8 +191,24 @@ class Bed:
         severing.sever(self.netns, ways)
 
     def mend(self) -> None:
-        """Have the networks drop nothing any more; cables that are pulled stay so."""
+        """Have the networks drop nothing and throttle nobody any more; cables that are pulled stay so."""
         severing.mend(self.netns)
+        for node in self.nodes:
+            network.throttle(self.netns, node, None)
+
+    def throttle(self, node: str, megabits: int) -> None:
+        """Let the node receive no more than so many megabits a second on each network, until ``mend``."""
+        network.throttle(self.netns, self.node(node), megabits)
+
+    def wipe(self, node: str) -> None:
+        """Empty the state disk of a node that is off.
+
+        :raises UsageError: the node is on.
+        """
+        target = self.node(node)
+        if self.powered(node):
+            raise UsageError(f"{target.name} is on", "`devtest power-off` cuts its power")
+        container.wipe(target)
 
     def push(self, node: str, metadata: Mapping[str, Any]) -> bool:
         """Hand a node new metadata and have its agent collect it now; return whether it was new.

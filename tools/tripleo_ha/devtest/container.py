@@ -7,6 +7,7 @@ processes is. A call that is killed half-way therefore leaves nothing behind tha
 
 import contextlib
 import os
+import shutil
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -101,6 +102,15 @@ def prepare(node: BedNode, image_root: Path) -> None:
     image.symlink_to(image_root.resolve())
     (node.directory / "cables").write_text("\n".join(network.cable_lines(node, "node")) + "\n")
     (node.directory / "addresses").write_text("\n".join(network.node_lines(node)) + "\n")
+
+
+def wipe(node: BedNode) -> None:
+    """Empty the state disk of a node that is off."""
+    for entry in (node.directory / "state").iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def start(node: BedNode, cgroup: Path, netns: str, boot: Sequence[str]) -> None:

@@ -42,6 +42,20 @@ def set_links(netns: str, node: BedNode, state: str) -> None:
         batch(netns, lines)
 
 
+def throttle(netns: str, node: BedNode, megabits: int | None) -> None:
+    """Limit what a plugged-in node receives on each network, or lift the limit."""
+    if not exists(netns):
+        return
+    present = _links(netns)
+    for link in node.links:
+        if link in present and megabits is not None:
+            limit = ["tbf", "rate", f"{megabits}mbit", "burst", "128kb", "latency", "400ms"]
+            run(["tc", "-n", netns, "qdisc", "replace", "dev", link, "root", *limit], timeout=10)
+        elif link in present:
+            # It fails where there is no limit.
+            run(["tc", "-n", netns, "qdisc", "del", "dev", link, "root"], timeout=10, check=False)
+
+
 def cable_lines(node: BedNode, netns: str) -> list[str]:
     """Return the ``ip`` commands, run in the bed's namespace, that plug a fresh namespace in; both ends stay down."""
     lines = []

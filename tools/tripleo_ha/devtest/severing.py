@@ -47,9 +47,7 @@ def mend(netns: str) -> None:
 
 def between(ones: Sequence[BedNode], others: Sequence[BedNode]) -> frozenset[Way]:
     """Return both ways between each of ``ones`` and each of ``others``."""
-    return frozenset(
-        way for one in ones for other in others if one != other for way in ((one, other), (other, one))
-    )
+    return frozenset(way for one in ones for other in others if one != other for way in ((one, other), (other, one)))
 
 
 def to(node: BedNode, nodes: Sequence[BedNode]) -> frozenset[Way]:
