@@ -1,10 +1,11 @@
-"""What a verifier needs inside the cluster for a few seconds: a schema, a broker user, and answers about both.
+"""What a verifier or a campaign needs inside the cluster: a schema, a broker user, and answers about both.
 
-The verifier invents one random name and password; both vanish with ``close``. Requests come on stdin, so that
+Whoever asks invents one random name and password; both vanish with ``close``. Requests come on stdin, so that
 the password is on no command line.
 """
 
 import contextlib
+import json
 import re
 import urllib.error
 from collections.abc import Callable, Mapping
@@ -14,17 +15,27 @@ from urllib.parse import quote
 from tripleo_ha.errors import Failure
 from tripleo_ha.node.local import Management, mysql_root
 
-NAME = re.compile(r"tripleo_ha_verify_[0-9a-f]{8}")
+NAME = re.compile(r"tripleo_ha_(verify|chaos)_[0-9a-f]{8}")
 PASSWORD = re.compile(r"[0-9A-Za-z]{16,64}")
 VHOST = quote("/", safe="")
 Request = Mapping[str, Any]
 Metadata = Mapping[str, Any]
+BANK_ACCOUNTS = 8
+BANK_BALANCE = 100
+"""What each account of the bank has at first; the sum is constant for ever."""
+DRAINED_AT_ONCE = 1000
+TABLES = {"written": "id VARCHAR(64) PRIMARY KEY, at DOUBLE"}
+CAMPAIGN_TABLES = {
+    "lists": "id VARCHAR(64) PRIMARY KEY, items TEXT NOT NULL",
+    "bank": "id VARCHAR(8) PRIMARY KEY, balance INT NOT NULL",
+}
 
 
 def open_account(request: Request, metadata: Metadata) -> dict[str, Any]:
-    """Create the schema ``name`` with its table, and the database and broker users of that name.
+    """Create the schema ``name`` with its tables, and the database and broker users of that name.
 
-    The request has ``name`` and ``password``; the answer says which of ``sql`` and ``broker`` run here.
+    The request has ``name`` and ``password``, and ``campaign``, true where lists and a bank are wanted as well; the
+    answer says which of ``sql`` and ``broker`` run here.
 
     :raises Failure: the name or the password could not have come from a verifier.
     """
@@ -32,17 +43,12 @@ def open_account(request: Request, metadata: Metadata) -> dict[str, Any]:
     if not PASSWORD.fullmatch(password):
         raise Failure("the trial password must be 16 to 64 letters and digits")
     if "mysql" in metadata:
-        with mysql_root() as connection, connection.cursor() as cursor:
-            cursor.execute(f"CREATE DATABASE IF NOT EXISTS {name}")
-            cursor.execute(
-                f"CREATE TABLE IF NOT EXISTS {name}.written (id VARCHAR(64) PRIMARY KEY, at DOUBLE) ENGINE=InnoDB"
-            )
-            cursor.execute(f"CREATE USER IF NOT EXISTS {name}@'%%' IDENTIFIED BY %s", (password,))
-            cursor.execute(f"GRANT SELECT, INSERT ON {name}.* TO {name}@'%'")
+        _open_schema(name, password, bool(request.get("campaign")))
     if "rabbit" in metadata:
         api = Management.administrator(metadata)
         api.call("PUT", f"/api/users/{name}", {"password": password, "tags": "management"})
-        own = f"^{name}.*"
+        # An RPC client's queue for replies is named after the process, with a prefix that nobody can choose.
+        own = f"^(reply_)?{name}.*"
         rights = {"configure": own, "write": f"(^amq\\.default$|{own})", "read": own}
         api.call("PUT", f"/api/permissions/{VHOST}/{name}", rights)
     return {"sql": "mysql" in metadata, "broker": "rabbit" in metadata}
@@ -57,9 +63,10 @@ def close_account(request: Request, metadata: Metadata) -> dict[str, Any]:
             cursor.execute(f"DROP USER IF EXISTS {name}@'%'")
     if "rabbit" in metadata:
         api = Management.administrator(metadata)
-        for queue in api.get(f"/api/queues/{VHOST}?disable_stats=true"):
-            if str(queue["name"]).startswith(name):
-                _delete(api, f"/api/queues/{VHOST}/{quote(queue['name'], safe='')}")
+        for what in ("queues", "exchanges"):
+            for each in api.get(f"/api/{what}/{VHOST}?disable_stats=true"):
+                if str(each["name"]).removeprefix("reply_").startswith(name):
+                    _delete(api, f"/api/{what}/{VHOST}/{quote(each['name'], safe='')}")
         _delete(api, f"/api/users/{name}")
     return {}
 
@@ -76,6 +83,20 @@ def rows(request: Request, _metadata: Metadata) -> dict[str, Any]:
         cursor.execute(f"SELECT id FROM {name}.written")  # noqa: S608 — the name has been matched
         held = {row[0] for row in cursor.fetchall()}
     return {"count": len(held), "missing": sorted(wanted - held)}
+
+
+def lists(request: Request, _metadata: Metadata) -> dict[str, Any]:
+    """Answer, as this node itself holds them once it has applied all before, every list and the bank's balances.
+
+    The answer is ``{"lists": {key: [value, …]}, "bank": {account: balance}}``.
+    """
+    name = _name(request)
+    with mysql_root(timeout=60) as connection, connection.cursor() as cursor:
+        cursor.execute("SET SESSION wsrep_sync_wait=1")
+        cursor.execute(f"SELECT id, items FROM {name}.lists")  # noqa: S608 — the name has been matched
+        held = {key: json.loads(items) for key, items in cursor.fetchall()}
+        cursor.execute(f"SELECT id, balance FROM {name}.bank")  # noqa: S608
+        return {"lists": held, "bank": dict(cursor.fetchall())}
 
 
 def queues(request: Request, metadata: Metadata) -> dict[str, Any]:
@@ -108,19 +129,43 @@ def take(request: Request, _metadata: Metadata) -> dict[str, Any]:
     return {"payloads": [message["payload"] for message in api.call("POST", path, body)]}
 
 
+def drain(request: Request, _metadata: Metadata) -> dict[str, Any]:
+    """Consume every message of ``queue`` that is ready, as :func:`take` does, until there is none."""
+    payloads: list[str] = []
+    while more := take({**request, "count": DRAINED_AT_ONCE}, _metadata)["payloads"]:
+        payloads += more
+    return {"payloads": payloads}
+
+
 ACTIONS: Mapping[str, Callable[[Request, Metadata], dict[str, Any]]] = {
     "open": open_account,
     "close": close_account,
     "rows": rows,
+    "lists": lists,
     "queues": queues,
     "take": take,
+    "drain": drain,
 }
+
+
+def _open_schema(name: str, password: str, campaign: bool) -> None:
+    with mysql_root() as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE IF NOT EXISTS {name}")
+        for table, columns in (TABLES | CAMPAIGN_TABLES if campaign else TABLES).items():
+            cursor.execute(f"CREATE TABLE IF NOT EXISTS {name}.{table} ({columns}) ENGINE=InnoDB")
+        if campaign:
+            cursor.executemany(
+                f"INSERT IGNORE INTO {name}.bank (id, balance) VALUES (%s, %s)",  # noqa: S608 — the name has been matched
+                [(str(number), BANK_BALANCE) for number in range(BANK_ACCOUNTS)],
+            )
+        cursor.execute(f"CREATE USER IF NOT EXISTS {name}@'%%' IDENTIFIED BY %s", (password,))
+        cursor.execute(f"GRANT SELECT, INSERT, UPDATE ON {name}.* TO {name}@'%'")
 
 
 def _name(request: Request) -> str:
     name = request["name"]
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise Failure("a trial's name is tripleo_ha_verify_ and eight hexadecimal digits")
+        raise Failure("a trial's name is tripleo_ha_verify_ or tripleo_ha_chaos_ and eight hexadecimal digits")
     return name
 
 

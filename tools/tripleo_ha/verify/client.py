@@ -27,9 +27,9 @@ class Account:
     password: str = field(repr=False)
 
     @classmethod
-    def invent(cls) -> "Account":
-        """Return an account that nobody has."""
-        return cls(f"tripleo_ha_verify_{uuid.uuid4().hex[:8]}", uuid.uuid4().hex)
+    def invent(cls, purpose: str = "verify") -> "Account":
+        """Return an account that nobody has; ``purpose`` is ``verify`` or ``chaos``."""
+        return cls(f"tripleo_ha_{purpose}_{uuid.uuid4().hex[:8]}", uuid.uuid4().hex)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,72 @@
+"""What a client of a campaign is told on stdin: where the cluster is, its account, and how to work."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tripleo_ha.errors import UsageError
+from tripleo_ha.verify.client import Account
+
+if TYPE_CHECKING:
+    from tripleo_ha.verify.runner import Target
+
+REPEATABLE_READ = "REPEATABLE READ"
+READ_COMMITTED = "READ COMMITTED"
+ISOLATIONS = (REPEATABLE_READ, READ_COMMITTED)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that a client needs to know.
+
+    ``control`` and ``public`` are the virtual IPs. ``appenders`` and ``tellers`` are how many processes append to
+    lists and transfer money. ``isolation`` is one of :data:`ISOLATIONS`.
+    """
+
+    account: Account
+    control: str
+    public: str
+    keystone_password: str = field(repr=False)
+    mysql_port: int = 3306
+    amqp_port: int = 5672
+    keystone_port: int = 5000
+    seed: int = 0
+    appenders: int = 2
+    tellers: int = 2
+    isolation: str = REPEATABLE_READ
+
+    @property
+    def queue(self) -> str:
+        """The quorum queue that messages are published to and consumed from."""
+        return f"{self.account.name}.messages"
+
+    @classmethod
+    def of(cls, target: "Target", account: Account, **rest: Any) -> "Settings":
+        """Return the settings for a cluster; ``rest`` overrides what has a default."""
+        ports = {listener.name: listener.port for row in target.rows for listener in row.balanced}
+        return cls(
+            account=account,
+            control=target.vip("control"),
+            public=target.vip("public"),
+            keystone_password=target.metadata["keystone"]["admin_password"],
+            **{"mysql_port": ports["mysql"], "amqp_port": ports["amqp"], **rest},
+        )
+
+    def dump(self) -> str:
+        """Return it as the JSON document that :meth:`load` reads; passwords included."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def load(cls, text: str) -> "Settings":
+        """Read a document.
+
+        :raises UsageError: it is none; without its content, which holds passwords.
+        """
+        try:
+            document = json.loads(text)
+            settings = cls(**{**document, "account": Account(**document["account"])})
+        except (ValueError, TypeError, KeyError) as error:
+            raise UsageError("stdin has no settings of a client", "`tripleo-ha chaos` starts clients") from error
+        if settings.isolation not in ISOLATIONS:
+            raise UsageError("no such isolation level", f"one of: {', '.join(ISOLATIONS)}")
+        return settings
