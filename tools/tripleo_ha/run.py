@@ -90,6 +90,33 @@ def run(
     return done
 
 
+def start(argv: Sequence[str], *, input: str, log: Path) -> "subprocess.Popen[str]":
+    """Start a command that goes on beside this process, in a session of its own, and return it.
+
+    Signals of the terminal do not reach it, and it is told to end when this process's main thread is gone.
+
+    :param input: what it reads from its standard input, where secrets travel.
+    :param log: both streams are appended to this file.
+    :raises CommandFailed: it could not be started, or did not take its input.
+    """
+    supervised = ["setpriv", "--pdeathsig", "TERM", "--", *argv]
+    try:
+        with log.open("a") as sink:
+            process = subprocess.Popen(
+                supervised, stdin=subprocess.PIPE, stdout=sink, stderr=sink, text=True, start_new_session=True
+            )
+    except OSError as error:
+        raise CommandFailed(argv, f"cannot start ({error.strerror})") from error
+    assert process.stdin
+    try:
+        with process.stdin as stream:
+            stream.write(input)
+    except BrokenPipeError as error:
+        process.wait()
+        raise CommandFailed(argv, "ended before it had read its input", log.read_text(), f"see {log}") from error
+    return process
+
+
 def _kill_group(process: "subprocess.Popen[str]") -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

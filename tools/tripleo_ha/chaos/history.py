@@ -1,0 +1,66 @@
+"""Reading the clients' histories while they are being written."""
+
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tripleo_ha.chaos.model import Operation, Outcome, Workload
+
+IN_A_ROW = 5
+Process = tuple[Workload, int]
+
+
+class History:
+    """Follows every ``*.jsonl`` of a directory, and remembers what every client process did last."""
+
+    def __init__(self, directory: Path) -> None:
+        self.recent: list[Operation] = []
+        """Operations of the clients that measure, since :meth:`forget`."""
+        self._directory = directory
+        self._places: dict[Path, int] = {}
+        self._last: dict[Process, deque[Operation]] = {}
+
+    def follow(self) -> None:
+        """Read what is new."""
+        for path in sorted(self._directory.glob("*.jsonl")):
+            for operation in self._new(path):
+                if operation.workload.service is not None:
+                    self.recent.append(operation)
+                    process = (operation.workload, operation.process)
+                    self._last.setdefault(process, deque(maxlen=IN_A_ROW)).append(operation)
+
+    def forget(self, before: float) -> None:
+        """Drop the recent operations that ended before a moment (monotonic seconds)."""
+        self.recent = [operation for operation in self.recent if operation.ended >= before]
+
+    def waiting(self, since: float, workloads: Iterable[Workload]) -> list[str]:
+        """Return the clients that have not succeeded several times in a row since a moment, with their last error.
+
+        :param workloads: what must be there at all.
+        """
+        seen = {workload for workload, _ in self._last}
+        silent = [f"{workload}: nothing tried yet" for workload in workloads if workload not in seen]
+        late = [
+            f"{workload} {process}: {last[-1].error or 'succeeds'}"
+            for (workload, process), last in self._last.items()
+            if not resumed(last, since)
+        ]
+        return [*silent, *late]
+
+    def _new(self, path: Path) -> Iterator[Operation]:
+        with path.open("rb") as file:
+            file.seek(self._places.get(path, 0))
+            for line in file:
+                if not line.endswith(b"\n"):  # the writer is in the middle of it
+                    break
+                self._places[path] = self._places.get(path, 0) + len(line)
+                document = json.loads(line)
+                document["workload"] = Workload(document["workload"])
+                document["outcome"] = Outcome(document["outcome"])
+                yield Operation(**document)
+
+
+def resumed(last: "deque[Operation]", since: float) -> bool:
+    """Whether the last operations, as many as a steady client needs, all began after ``since`` and succeeded."""
+    return len(last) == IN_A_ROW and all(o.outcome is Outcome.OK and o.began >= since for o in last)

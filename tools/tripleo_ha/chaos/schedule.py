@@ -1,0 +1,74 @@
+"""Which faults a campaign consists of, and in which order: pure, and the same again for the same seed and list."""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from random import Random
+
+from tripleo_ha.chaos.faults.model import Fault
+from tripleo_ha.chaos.model import Kind
+from tripleo_ha.errors import UsageError
+
+ROUND: Mapping[Kind, int] = {
+    Kind.KILLED: 2,
+    Kind.STOPPED: 2,
+    Kind.POWER_CUT: 2,
+    Kind.CUT_OFF: 2,
+    Kind.OUTAGE: 1,
+    Kind.OTHER: 2,
+}
+"""How many faults of each kind are in one round of a random campaign. All kinds of the table of figures are in every
+round, so that a hundred faults strike each of them often enough for a median."""
+
+
+def endless(faults: Mapping[str, Kind], seed: int) -> Iterator[str]:
+    """Yield names of faults for ever, round by round; nothing when there are none.
+
+    Within a kind each fault comes once before any comes again. The order of ``faults`` makes no difference.
+    """
+    chance = Random(f"sequence {seed}")  # noqa: S311 — repeatable is what it has to be
+    bags = {kind: _bag([name for name in sorted(faults) if faults[name] == kind], chance) for kind in ROUND}
+    kinds = [kind for kind, number in ROUND.items() for _ in range(number) if kind in faults.values()]
+    while kinds:
+        chance.shuffle(kinds)
+        for kind in tuple(kinds):
+            yield next(bags[kind])
+
+
+def chance_of(seed: int, number: int, fault: str) -> Random:
+    """Return the source of chance of one strike: the same for the same seed, number and fault, whatever came before."""
+    return Random(f"strike {seed} {number} {fault}")  # noqa: S311
+
+
+def chosen(wanted: str | None, catalogue: Mapping[str, Fault], scale: int) -> tuple[str, ...]:
+    """Return the faults that a comma-separated list of faults, groups and kinds names, in its order.
+
+    Without a list, they are all that make sense for that number of nodes. What is named twice is there twice.
+
+    :raises UsageError: a name is none of these, or a fault that is named needs more nodes.
+    """
+    if wanted is None:
+        return tuple(name for name, fault in catalogue.items() if fault.scale <= scale)
+    words = [word.strip() for word in wanted.split(",") if word.strip()]
+    names = [name for word in words for name in _meant(word, catalogue, scale)]
+    if not names:
+        raise UsageError("no fault is named", "`tripleo-ha chaos --list` shows them")
+    return tuple(names)
+
+
+def _meant(word: str, catalogue: Mapping[str, Fault], scale: int) -> Sequence[str]:
+    if word in catalogue:
+        if catalogue[word].scale > scale:
+            raise UsageError(f"fault {word} needs {catalogue[word].scale} nodes; this cluster has {scale}")
+        return [word]
+    meant = [name for name, fault in catalogue.items() if word in (*fault.groups, fault.kind.value)]
+    if fitting := [name for name in meant if catalogue[name].scale <= scale]:
+        return fitting
+    known = {*catalogue, *(group for fault in catalogue.values() for group in fault.groups), *map(str, Kind)}
+    near = difflib.get_close_matches(word, sorted(known), n=3)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    raise UsageError(f"there is no fault and no group {word!r}", f"{hint}`tripleo-ha chaos --list` shows them")
+
+
+def _bag(names: Sequence[str], chance: Random) -> Iterator[str]:
+    while names:
+        yield from chance.sample(names, len(names))
