@@ -79,7 +79,9 @@ def test_unavailability_counts_a_time_once_for_all_processes() -> None:
 
 
 def test_own_pace_is_no_unavailability() -> None:
-    assert figures.of([strike()], steady(BANK, (0, 40))).strikes[0].services[Service.SQL].unavailable == 0
+    history = steady(BANK, (0, 11), (14, 40))
+    assert figures.of([strike()], history).strikes[0].services[Service.SQL].unavailable == 0
+    assert figures.of([strike()], [*history, bad(BANK, 12.0)]).strikes[0].services[Service.SQL].unavailable == 3.0
 
 
 def test_unknown_outcome_is_no_success_and_counted_apart() -> None:
@@ -191,14 +193,14 @@ def test_service_without_clients_has_no_run() -> None:
 
 
 def test_campaigns_combine_without_mixing_their_clocks() -> None:
-    one = figures.of([strike()], [*steady(BANK, (0, 10), (13, 40))])
+    one = figures.of([strike()], [*steady(BANK, (0, 10), (14, 40))])
     other = figures.of([strike()], [*steady(BANK, (0, 12), (17, 40)), bad(BANK, 14.0)])
     both = figures.combined([one, other])
-    assert both.cells[Kind.POWER_CUT][Service.SQL].values == (3.0, 5.0)
-    assert both.outcomes[BANK] == {Outcome.OK: 39 + 37, Outcome.FAIL: 1}
+    assert both.cells[Kind.POWER_CUT][Service.SQL].values == (4.0, 5.0)
+    assert both.outcomes[BANK] == {Outcome.OK: 38 + 37, Outcome.FAIL: 1}
     assert (both.faults[0].from_injection.values, both.outside[Service.SQL].seconds) == ((20.0, 20.0), 1.0)
     assert both.faults[0].errors[Service.SQL] == {"refused": {"fail": 1}}
-    assert both.faults[0].unavailable[Service.SQL] == pytest.approx(8.0)
+    assert both.faults[0].unavailable[Service.SQL] == pytest.approx(9.0)
 
 
 def test_accounting_workload_is_of_no_service() -> None:

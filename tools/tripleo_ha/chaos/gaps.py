@@ -3,12 +3,14 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
+from statistics import median
 
 from tripleo_ha.chaos.model import Operation, Outcome, Workload
 
 SLOW_S = 1.0
-"""A gap without an error counts as unavailability from this length on; below, it is a client's own pace."""
+PACES = 3
+"""A gap without an error is an outage when it is longer than this, and than so many of its client's usual gaps."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,8 @@ class Gap:
     """A time (monotonic seconds) without an acknowledged success of one process at one workload.
 
     ``errors``: attempts that ended in it without success. ``open``: no success came any more; ``ended`` is then the
-    last moment that was observed, so the length is a lower bound.
+    last moment that was observed, so the length is a lower bound. ``broken``: a client calls it an outage, and not
+    its own pace.
     """
 
     workload: Workload
@@ -25,16 +28,12 @@ class Gap:
     ended: float
     errors: int = 0
     open: bool = False
+    broken: bool = False
 
     @property
     def seconds(self) -> float:
         """How long it lasted."""
         return self.ended - self.began
-
-    @property
-    def broken(self) -> bool:
-        """Whether a client would call it an outage, and not its own pace."""
-        return self.open or self.errors > 0 or self.seconds > SLOW_S
 
 
 @dataclass(frozen=True)
@@ -103,14 +102,21 @@ def merged(intervals: Iterable[tuple[float, float]]) -> list[tuple[float, float]
 
 def _gaps(mine: Sequence[Operation], until: float) -> Iterator[Gap]:
     workload, process = mine[0].workload, mine[0].process
+    slow = _slow([each.ended for each in mine if each.outcome is Outcome.OK])
     # Nothing is known of the time before the first attempt.
     last, errors = min(each.began for each in mine), 0
     for operation in mine:
         if operation.outcome is Outcome.OK:
-            yield Gap(workload, process, last, operation.ended, errors)
+            broken = errors > 0 or operation.ended - last > slow
+            yield Gap(workload, process, last, operation.ended, errors, broken=broken)
             last, errors = operation.ended, 0
         else:
             errors += 1
     # Every client's history ends a little before the last one's does.
-    if errors or until - last > SLOW_S:
-        yield Gap(workload, process, last, until, errors, open=True)
+    if errors or until - last > slow:
+        yield Gap(workload, process, last, until, errors, open=True, broken=True)
+
+
+def _slow(successes: Sequence[float]) -> float:
+    usual = [after - before for before, after in pairwise(successes)]
+    return max(SLOW_S, PACES * median(usual)) if usual else SLOW_S
