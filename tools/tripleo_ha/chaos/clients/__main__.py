@@ -11,9 +11,10 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from tripleo_ha.chaos.clients import broker, sql, token
+from tripleo_ha.chaos.clients import broker, library, rpc, sql, token
 from tripleo_ha.chaos.clients.history import History
 from tripleo_ha.chaos.clients.settings import Settings
 from tripleo_ha.chaos.clients.worker import Crew, Worker
@@ -21,12 +22,13 @@ from tripleo_ha.errors import Failure
 
 LOOK_S = 1.0
 """So often a client looks whether whoever started it is still there."""
-KINDS: Mapping[str, Callable[[Settings, History], Sequence[Worker]]] = {
-    "sql": lambda settings, _history: sql.workers(settings),
-    "publish": lambda settings, _history: broker.publishers(settings),
-    "consume": broker.consumers,
-    "declare": lambda settings, _history: broker.declarers(settings),
-    "token": lambda settings, _history: token.workers(settings),
+KINDS: Mapping[str, Callable[[Settings, History], AbstractContextManager[Sequence[Worker]]]] = {
+    "sql": lambda settings, _history: nullcontext(sql.workers(settings)),
+    "publish": lambda settings, _history: nullcontext(broker.publishers(settings)),
+    "consume": lambda settings, history: nullcontext(broker.consumers(settings, history)),
+    "declare": lambda settings, _history: nullcontext(broker.declarers(settings)),
+    "rpc": rpc.workers,
+    "token": lambda settings, _history: nullcontext(token.workers(settings)),
 }
 
 
@@ -39,9 +41,7 @@ def main() -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
-    logging.basicConfig(
-        filename=arguments.history.with_suffix(".log"), level=logging.WARNING, format="%(asctime)s %(name)s %(message)s"
-    )
+    library.log_to(arguments.history.with_suffix(".log"))
     try:
         return _run(arguments.kind, Settings.load(sys.stdin.read()), arguments.history, stop)
     except Failure as failure:
@@ -51,8 +51,8 @@ def main() -> int:
 
 def _run(kind: str, settings: Settings, path: Path, stop: threading.Event) -> int:
     starter = os.getppid()
-    with History(path) as history:
-        crew = Crew(KINDS[kind](settings, history), history)
+    with History(path) as history, KINDS[kind](settings, history) as workers:
+        crew = Crew(workers, history)
         crew.start()
         while not (stop.wait(LOOK_S) or crew.broken or os.getppid() != starter):
             pass

@@ -14,6 +14,7 @@ from tripleo_ha.chaos.clients.settings import Settings
 from tripleo_ha.chaos.clients.worker import Worker
 from tripleo_ha.chaos.model import Operation, Outcome, Workload
 from tripleo_ha.errors import Failure
+from tripleo_ha.metadata.derived import host
 from tripleo_ha.verify import client
 
 CONNECT_S = 1.0
@@ -171,7 +172,7 @@ def declarers(settings: Settings) -> list[Worker]:
 
 def _connect(settings: Settings, answer_s: float, heartbeat_s: int) -> Any:
     connection = amqp.Connection(
-        host=f"{settings.control}:{settings.amqp_port}",
+        host=f"{host(settings.control)}:{settings.amqp_port}",
         userid=settings.account.name,
         password=settings.account.password,
         virtual_host="/",

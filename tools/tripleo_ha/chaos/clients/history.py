@@ -13,6 +13,7 @@ class History:
     """An open history file, written by several threads."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._file = path.open("a")
         self._lock = threading.Lock()
 
