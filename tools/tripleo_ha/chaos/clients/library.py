@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,8 +21,9 @@ def load() -> Any:
     :raises UsageError: it is not installed.
     """
     try:
+        # Libraries load eventlet wherever it is installed, with a warning, although threads need nothing of it.
+        sys.modules.setdefault("eventlet", None)  # type: ignore[arg-type]
         backend = importlib.import_module("oslo_service.backend")
-        # Before anything else of OpenStack is imported, or eventlet patches this process.
         if backend.get_backend_type() is None:
             backend.init_backend(backend.BackendType.THREADING)
         return importlib.import_module("oslo_messaging")
