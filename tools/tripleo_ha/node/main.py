@@ -13,6 +13,7 @@ VERBS = {
     "accept": "check the collected metadata; what fails here reaches no template",
     "bake": "prepare an image at the end of its build",
     "converge": "bring this node to what the accepted metadata says",
+    "drain": "have clients, virtual IPs and singletons leave this node, which is about to stop (a unit does)",
     "health": "serve the health endpoint (the unit tripleo-ha-health does)",
     "status": "show what this node accepted, converged to, and why not",
 }
@@ -60,6 +61,10 @@ def _run(arguments: argparse.Namespace) -> int:
         from tripleo_ha.node.converge import converge
 
         converge()
+    elif arguments.verb == "drain":
+        from tripleo_ha.node.leaving import drain
+
+        drain()
     elif arguments.verb == "health":
         from tripleo_ha.node.health.server import serve
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tripleo_ha import paths
+from tripleo_ha.node import draining
 from tripleo_ha.node.context import Context, write_file
 from tripleo_ha.run import run
 from tripleo_ha.table import Row, Unit
@@ -66,7 +67,7 @@ def ensure(
     """Have a unit run with the present content of its files.
 
     What a running process was started with is recorded beside its invocation. systemd restarting a process by itself
-    does not change what counts as applied.
+    does not change what counts as applied. Before a restart, the service's clients are asked to leave.
 
     :param before_restart: waits for this node's turn; not called for a start, which takes nothing away from anybody.
     :return: ``unchanged``, ``started``, ``restarted`` or ``reloaded``.
@@ -85,7 +86,8 @@ def ensure(
             reload(unit.name)
             outcome = "reloaded"
         else:
-            restart(unit.name)
+            with draining.drained(context, row):
+                restart(unit.name)
             outcome = "restarted"
     if outcome != "unchanged":
         context.changed(f"{row.service}: {unit.name} {outcome}")

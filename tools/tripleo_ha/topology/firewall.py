@@ -31,7 +31,8 @@ def render(rows: Sequence[Row], cluster: Cluster, metadata: Mapping[str, Any]) -
         *_rest(),
     ]
     chain = "\n".join(f"        {rule}" for rule in ("type filter hook input priority filter; policy drop;", *rules))
-    body = f"{_sets(cluster)}\n    chain input {{\n{chain}\n    }}"
+    moved = "\n".join(f"        {rule}" for rule in _moved(cluster))
+    body = f"{_sets(cluster)}\n    chain moved {{\n{moved}\n    }}\n    chain input {{\n{chain}\n    }}"
     mark = hashlib.sha256(body.encode()).hexdigest()
     return (
         "#!/usr/sbin/nft -f\n"
@@ -66,6 +67,13 @@ def _always() -> Iterator[str]:
     yield "meta l4proto { icmp, ipv6-icmp } accept"
     yield "udp sport 67 udp dport 68 accept"
     yield "ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept"
+
+
+def _moved(cluster: Cluster) -> Iterator[str]:
+    # Until clients have heard where a virtual IP is now, they send here; unanswered, TCP tries again after a second.
+    yield "type filter hook prerouting priority mangle; policy accept;"
+    for vip in cluster.virtual_ips.values():
+        yield f"{_match('daddr', vip.ip)} meta l4proto tcp fib daddr type != local reject with tcp reset"
 
 
 def _rest() -> Iterator[str]:

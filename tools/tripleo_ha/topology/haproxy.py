@@ -173,7 +173,8 @@ def _listen(listener: Listener, cluster: Cluster, total: int) -> Iterator[str]:
     yield f"    mode {listener.protocol}"
     dead_peer = "" if listener.protocol == "http" else f" tcp-ut {DEAD_CLIENT_S}s"
     for vip in balance.vips:
-        yield f"    bind {_end(cluster.virtual_ips[vip].ip, listener.port)}{dead_peer}"
+        # Transparent: what is under way is still answered after the address has left this node.
+        yield f"    bind {_end(cluster.virtual_ips[vip].ip, listener.port)} transparent{dead_peer}"
     # Half at most for one service, so that its flood doesn't close the entry to the others.
     yield f"    maxconn {balance.maxconn or total // 2}"
     yield f"    timeout connect {balance.connect_ms}ms"
@@ -188,6 +189,8 @@ def _listen(listener: Listener, cluster: Cluster, total: int) -> Iterator[str]:
 
 def _http(cluster: Cluster) -> Iterator[str]:
     yield "    option httplog"
+    # A service that is about to stop says so with 404: nothing new is sent there, and what is under way ends well.
+    yield "    http-check disable-on-404"
     for header in ("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "Forwarded"):
         yield f"    http-request del-header {header}"
     yield "    option forwardfor"

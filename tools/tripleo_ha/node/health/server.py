@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from tripleo_ha import paths
+from tripleo_ha.node import draining
 from tripleo_ha.node.context import HEALTH_PORT
 from tripleo_ha.node.health.result import CheckResult
 
@@ -45,10 +46,12 @@ class Monitor:
         self._stopped.set()
 
     def latest(self) -> CheckResult:
-        """Return the last result, or an unhealthy one when it is older than ``STALE_AFTER`` seconds."""
+        """Return the last result; an unhealthy one when clients are to leave, or it is older than ``STALE_AFTER``."""
         age = time.monotonic() - self._at
         if age > STALE_AFTER:
             return CheckResult(False, f"no answer for {age:.0f} s", self._result.facts, self._result.metrics)
+        if self._result.healthy and draining.asked(self.name):
+            return CheckResult(False, "draining", self._result.facts, self._result.metrics)
         return self._result
 
     def _run(self) -> None:
