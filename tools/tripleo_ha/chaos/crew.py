@@ -32,23 +32,23 @@ class Crew:
     """Client processes, started once."""
 
     def __init__(self, bed: Bed, directory: Path, settings: Settings, kinds: Sequence[str]) -> None:
+        self.kinds = tuple(kinds)
         self._directory = directory
         self._bed = bed
         self._settings = settings
-        self._kinds = kinds
         self._processes: dict[str, subprocess.Popen[str]] = {}
 
     @property
     def workloads(self) -> tuple[Workload, ...]:
         """What is done."""
-        return tuple(workload for kind in self._kinds for workload in WORKLOADS[kind])
+        return tuple(workload for kind in self.kinds for workload in WORKLOADS[kind])
 
     def start(self) -> None:
         """Start them all.
 
         :raises CommandFailed: one could not be started.
         """
-        for kind in self._kinds:
+        for kind in self.kinds:
             history = self._directory / "history" / f"{kind}-0.jsonl"
             history.touch()
             argv = [sys.executable, "-m", "tripleo_ha.chaos.clients", kind, "--history", str(history)]

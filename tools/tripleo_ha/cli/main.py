@@ -9,6 +9,7 @@ from tripleo_ha.errors import Failure, UsageError
 
 COMMANDS = {
     "build": "build the controller image",
+    "chaos": "strike a test bed with faults, and judge what clients saw",
     "devtest": "run a cluster of controllers on this machine",
     "elements-path": "print the directory for ELEMENTS_PATH",
     "metadata": "generate metadata for a cluster and rotate its keys",

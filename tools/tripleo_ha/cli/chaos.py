@@ -1,0 +1,173 @@
+"""``tripleo-ha chaos``: faults for a test bed at work, and what its clients saw of them."""
+
+import argparse
+import importlib.util
+import itertools
+import json
+import secrets
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tripleo_ha import paths
+from tripleo_ha.chaos import schedule
+from tripleo_ha.chaos.campaign import FOUND, GOOD, Plan, conduct, new_directory, positive_control
+from tripleo_ha.chaos.faults import catalogue
+from tripleo_ha.chaos.faults.model import Fault
+from tripleo_ha.cli.devtest import default_state
+from tripleo_ha.devtest import prerequisites, store
+from tripleo_ha.devtest.bed import Bed
+from tripleo_ha.devtest.progress import Progress
+from tripleo_ha.errors import UsageError
+
+MINUTES = 5.0
+NEEDED = {"jinja2": "Jinja2", "matplotlib": "matplotlib", "oslo_messaging": "oslo.messaging"}
+SEEDS = 100_000
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the command."""
+    parser = commands.add_parser(
+        "chaos",
+        help="strike a test bed with faults under load, and judge what its clients saw",
+        description="Strike a test bed with faults while clients work on it, and judge what they saw. With neither "
+        f"--faults, --budget nor --count: random faults for {MINUTES:g} minutes.",
+        epilog="example: tripleo-ha chaos --budget 15 --seed 7    (the same seed strikes the same faults again)",
+    )
+    parser.add_argument("--state", type=Path, metavar="DIR", help="the test bed's state directory (default: .devtest)")
+    limit = parser.add_mutually_exclusive_group()
+    limit.add_argument("--budget", type=_minutes, metavar="MINUTES", help="strike random faults; begin none after this")
+    limit.add_argument("--count", type=_count, metavar="N", help="strike so many random faults")
+    parser.add_argument("--seed", type=_seed, metavar="N", help="repeat the sequence of a campaign with this seed")
+    parser.add_argument(
+        "--faults",
+        metavar="LIST",
+        help="faults or groups, separated by commas; all of them once in this order, or, with --budget or --count, "
+        "the ones to choose from",
+    )
+    parser.add_argument("--directory", type=Path, metavar="DIR", help="where the campaign is kept (default: reports/…)")
+    parser.add_argument("--format", choices=["table", "json"], default="table", help="how the report is shown")
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument("--list", action="store_true", help="list the faults and the groups that they are in")
+    other.add_argument("--report", nargs="+", type=Path, metavar="DIR", help="report on finished campaigns again")
+    other.add_argument(
+        "--control", action="store_true", help="prove that lost updates are seen where READ COMMITTED allows them"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what was asked; 0 when nothing was found, 1 when something was, 130 when told to stop."""
+    if arguments.list:
+        return _list(arguments.format)
+    if arguments.report:
+        return _report(arguments.report, arguments.format)
+    return _campaign(arguments)
+
+
+def _campaign(arguments: argparse.Namespace) -> int:
+    prerequisites.check_root()
+    _check_extra()
+    state = (arguments.state or default_state()).absolute()
+    seed = secrets.randbelow(SEEDS) if arguments.seed is None else arguments.seed
+    bed = Bed.open(state)
+    # What was called wrongly has to be said before anything is done.
+    faults = sequence(arguments.faults, arguments.budget is not None, arguments.count, seed, len(bed.nodes))
+    directory = (arguments.directory or new_directory(seed, _reports())).absolute()
+    if (directory / "campaign.json").exists():
+        raise UsageError(f"{directory} holds a campaign already", "leave --directory out, or name a new one")
+    directory.mkdir(parents=True, exist_ok=True)
+    progress = Progress(directory / "chaos.log")
+    progress.say(f"seed {seed}; everything about this campaign is kept in {directory}, this log as chaos.log")
+    with store.locked(state):
+        if arguments.control:
+            return positive_control(bed, directory, seed, progress)
+        random = arguments.faults is None or arguments.budget is not None or arguments.count is not None
+        minutes = arguments.budget or (MINUTES if random and arguments.count is None else None)
+        settings = {"faults": arguments.faults or "all", "count": arguments.count, "budget": minutes}
+        seconds = None if minutes is None else minutes * 60
+        status = conduct(bed, directory, Plan(faults, seed, seconds, tuple(_command(seed)), settings), progress)
+    shown = _report([directory], arguments.format)
+    progress.say(f"the report: {directory / 'report.html'}")
+    return status or shown
+
+
+def sequence(wanted: str | None, timed: bool, count: int | None, seed: int, scale: int) -> Iterator[Fault]:
+    """Return the faults to strike, in order: a list as it is, or random ones.
+
+    :param timed: random ones for a time; so it is too when nothing is wanted in particular.
+    :raises UsageError: see ``schedule.chosen``.
+    """
+    names = schedule.chosen(wanted, catalogue.ALL, scale)
+    if wanted is None or timed or count is not None:
+        kinds = {name: catalogue.ALL[name].kind for name in names}
+        names_for_ever = schedule.endless(kinds, seed)
+        return (catalogue.ALL[name] for name in itertools.islice(names_for_ever, count))
+    return (catalogue.ALL[name] for name in names)
+
+
+def _list(shape: str) -> int:
+    faults = [
+        {"name": each.name, "kind": each.kind.value, "groups": list(each.groups), "summary": each.summary}
+        for each in catalogue.ALL.values()
+    ]
+    if shape == "json":
+        print(json.dumps(faults, indent=1))  # noqa: T201
+        return GOOD
+    width = max(len(each.name) for each in catalogue.ALL.values())
+    for each in catalogue.ALL.values():
+        print(f"{each.name:<{width}}  {each.kind.value:<18}  {each.summary} [{', '.join(each.groups)}]")  # noqa: T201
+    return GOOD
+
+
+def _report(directories: list[Path], shape: str) -> int:
+    from tripleo_ha.chaos import report
+
+    found = report.write(directories)
+    where = directories[0] if len(directories) == 1 else directories[0].parent / report.COMBINED
+    told = (where / report.JSON).read_text()
+    if shape == "json":
+        sys.stdout.write(told)
+    else:
+        from rich.console import Console
+
+        from tripleo_ha.chaos.tables import show
+
+        show(found, Console(soft_wrap=True))
+    return GOOD if json.loads(told)["ok"] else FOUND
+
+
+def _command(seed: int) -> list[str]:
+    given = sys.argv[1:]
+    return ["tripleo-ha", *given, *([] if any(word.startswith("--seed") for word in given) else ["--seed", str(seed)])]
+
+
+def _check_extra() -> None:
+    if lacking := [name for module, name in NEEDED.items() if importlib.util.find_spec(module) is None]:
+        raise UsageError(f"chaos needs {', '.join(lacking)}", "install the extra: tools/bootstrap chaos")
+
+
+def _reports() -> Path:
+    return (paths.CHECKOUT if (paths.CHECKOUT / "setup.cfg").exists() else Path.cwd()) / "reports" / "chaos"
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = -1
+    if not 0 < minutes <= 7 * 24 * 60:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes")
+    return minutes
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= SEEDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of faults")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a seed: 0 or a positive number")
+    return int(text)
