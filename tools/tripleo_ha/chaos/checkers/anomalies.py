@@ -13,8 +13,8 @@ class Anomaly(StrEnum):
 
     LOST_COMMIT = "lost commit"
     """An acknowledged append is missing from the final state of a node."""
-    TORN_COMMIT = "half a transaction"
-    """Of an unacknowledged transaction one append was seen, and another is missing from the final state of a node."""
+    SEEN_AND_LOST = "seen and lost"
+    """A transaction of unknown end was seen, and an append of it is missing from the final state of a node."""
     PHANTOM = "phantom value"
     """A value was seen that nobody attempted to append."""
     DIVERGENCE = "nodes differ"

@@ -72,27 +72,39 @@ class Dependencies:
 
         Every cycle is within one of them, so that nothing else has to be searched.
         """
-        graph: networkx.DiGraph[int] = networkx.DiGraph()
-        graph.add_edges_from((before, then) for before, edges in enumerate(self.after) for then in edges)
-        graph.add_edges_from(self._realtime())
-        parts = (part for part in networkx.strongly_connected_components(graph) if len(part) > 1)
-        return [frozenset(number for number in part if number >= 0) for part in parts]
+        found: list[Component] = []
+        for segment in self._segments():
+            graph: networkx.DiGraph[int] = networkx.DiGraph()
+            graph.add_edges_from((before, then) for before, then, _ in self.edges(segment))
+            graph.add_edges_from(_realtime([self.transactions[number] for number in segment]))
+            parts = (part for part in networkx.strongly_connected_components(graph) if len(part) > 1)
+            found += [frozenset(number for number in part if number >= 0) for part in parts]
+        return found
 
-    def _realtime(self) -> Iterator[tuple[int, int]]:
-        """Yield real-time order in linear space, through a chain of moments (negative numbers).
+    def _segments(self) -> Iterator[Component]:
+        """Yield stretches of the history, by the time of the answers, such that no cycle leaves one of them.
 
-        A transaction comes before the moment at which it was acknowledged, that before all later moments, and the last
-        moment before a transaction began before that.
+        In a cycle something leads back in time past every answer that lies within it. Real-time order never does, and
+        dependencies do so only between transactions at the same time, or where something is wrong: so these stretches
+        are short and few, and the graph that has to be built for them is small.
         """
-        acknowledged = [each for each in self.transactions if each.acknowledged]
-        acknowledged.sort(key=lambda each: each.operation.ended)
-        ends = [each.operation.ended for each in acknowledged]
-        for index, transaction in enumerate(acknowledged, 1):
-            yield transaction.number, -index
-            yield -index, -index - 1
-        for transaction in self.transactions:
-            if earlier := bisect_left(ends, transaction.operation.began):
-                yield -earlier, transaction.number
+        order = sorted(self.transactions, key=lambda each: each.operation.ended)
+        place = [0] * len(order)
+        for index, transaction in enumerate(order):
+            place[transaction.number] = index
+        reach = list(range(len(order)))
+        for before, edges in enumerate(self.after):
+            for then in edges:
+                reach[place[then]] = max(reach[place[then]], place[before])
+        first = end = 0
+        for index, farthest in enumerate(reach):
+            if index > end:
+                if end > first:
+                    yield frozenset(each.number for each in order[first : end + 1])
+                first = index
+            end = max(end, farthest)
+        if end > first:
+            yield frozenset(each.number for each in order[first : end + 1])
 
     def components(self, within: Component, kinds: Edge) -> list[Component]:
         """Return the strongly connected components of several transactions over edges of these kinds."""
@@ -107,3 +119,20 @@ class Dependencies:
             for then, edge in self.after[before].items():
                 if then in group:
                     yield before, then, edge
+
+
+def _realtime(transactions: list[Transaction]) -> Iterator[tuple[int, int]]:
+    """Yield real-time order in linear space, through a chain of moments (negative numbers).
+
+    A transaction comes before the moment at which it was acknowledged, that before all later moments, and the last
+    moment before a transaction began before that.
+    """
+    acknowledged = [each for each in transactions if each.acknowledged]
+    acknowledged.sort(key=lambda each: each.operation.ended)
+    ends = [each.operation.ended for each in acknowledged]
+    for index, transaction in enumerate(acknowledged, 1):
+        yield transaction.number, -index
+        yield -index, -index - 1
+    for transaction in transactions:
+        if earlier := bisect_left(ends, transaction.operation.began):
+            yield -earlier, transaction.number

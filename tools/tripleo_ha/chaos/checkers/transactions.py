@@ -15,8 +15,9 @@ class Transaction:
     """One transaction.
 
     ``steps`` are ``(kind, key, value)`` in their order, kind ``r`` or ``append``. ``reads`` holds for each key the
-    first list read before an own append to it; ``appends`` holds the values appended, in order. A transaction that is
-    acknowledged is ``committed``; one whose end is unknown becomes so once one of its values is seen.
+    first list read before an own append to it; ``appends`` holds the values appended, in order. One that is
+    ``acknowledged`` (its client was told so) is ``committed``; one whose end is unknown becomes so once a value of it
+    is seen.
     """
 
     number: int
@@ -24,12 +25,8 @@ class Transaction:
     steps: list[tuple[str, Key, Any]]
     reads: dict[Key, list[Value]] = field(default_factory=dict)
     appends: dict[Key, list[Value]] = field(default_factory=dict)
+    acknowledged: bool = False
     committed: bool = False
-
-    @property
-    def acknowledged(self) -> bool:
-        """Whether the client was told that it is committed."""
-        return self.operation.outcome is Outcome.OK
 
 
 @dataclass(slots=True)
@@ -75,7 +72,7 @@ def _take(history: History, operation: Operation) -> None:
     steps = list(_steps(operation))
     transaction = Transaction(len(history.transactions), operation, steps)
     _sort(transaction)
-    transaction.committed = transaction.acknowledged
+    transaction.acknowledged = transaction.committed = operation.outcome is Outcome.OK
     refused = operation.outcome is Outcome.FAIL
     for key, values in transaction.appends.items():
         for value in values:

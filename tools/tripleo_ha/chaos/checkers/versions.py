@@ -134,7 +134,7 @@ def judge_final(history: History, seen: Mapping[Key, Versions], final: Final, ta
 
 
 def _judge_missing(key: Key, value: Value, nodes: list[str], transaction: Transaction, tally: Tally) -> None:
-    what = Anomaly.LOST_COMMIT if transaction.acknowledged else Anomaly.TORN_COMMIT
+    what = Anomaly.LOST_COMMIT if transaction.acknowledged else Anomaly.SEEN_AND_LOST
     tally.find(what, f"key {key}: {value} is missing on {', '.join(nodes)}, of {told(transaction)}")
 
 
