@@ -1,0 +1,202 @@
+"""The report of a campaign's directory: what it says, and to whom it says that something is missing."""
+
+import json
+from dataclasses import asdict
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from histories import bad, steady, strike
+from rich.console import Console
+
+from tripleo_ha import paths
+from tripleo_ha.chaos import report, tables
+from tripleo_ha.chaos.model import Finding, Kind, Operation, Overlap, Service, Strike, Verdict, Workload, write_lines
+from tripleo_ha.errors import UsageError
+
+BANK = Workload.BANK
+GOOD = (Verdict("bank", (), {"transfers": 812}),)
+GAP = [*steady(BANK, (0, 10), (13, 40)), bad(BANK, 12.0, error="OperationalError 2013")]
+
+
+def campaign(
+    directory: Path,
+    *,
+    history: list[Operation] = GAP,
+    strikes: tuple[Strike, ...] = (strike(),),
+    verdicts: tuple[Verdict, ...] | None = GOOD,
+    overlaps: tuple[Overlap, ...] = (),
+) -> Path:
+    """Leave what a campaign leaves."""
+    (directory / "history").mkdir(parents=True)
+    about = {"command": ["tripleo-ha", "chaos", "--seed", "7"], "seed": 7, "scale": 3, "settings": {"budget": 5}}
+    (directory / "campaign.json").write_text(json.dumps(about))
+    write_lines(directory / "history" / "sql-0.jsonl", history)
+    write_lines(directory / "strikes.jsonl", strikes)
+    write_lines(directory / "overlaps.jsonl", overlaps)
+    if verdicts is not None:
+        (directory / "verdicts.json").write_text(json.dumps([asdict(verdict) for verdict in verdicts]))
+    return directory
+
+
+def written(directory: Path) -> tuple[dict[str, Any], str]:
+    """Return both reports."""
+    return json.loads((directory / "report.json").read_text()), (directory / "report.html").read_text()
+
+
+def test_report_of_a_good_campaign(tmp_path: Path) -> None:
+    found = report.write(campaign(tmp_path / "one"))
+    assert found.cells[Kind.POWER_CUT][Service.SQL].values == (3.0,)
+    told, page = written(tmp_path / "one")
+    assert (told["format"], told["version"], told["ok"], told["limits_reached"]) == (report.FORMAT, 1, True, True)
+    row = next(row for row in told["table"] if (row["kind"], row["service"]) == ("power cut", "sql"))
+    assert row == {
+        "kind": "power cut",
+        "service": "sql",
+        "runs": 1,
+        "few": True,
+        "median": 3.0,
+        "worst": 3.0,
+        "open": False,
+        "limit": 4.5,
+        "reached": True,
+    }
+    assert told["strikes"][0]["at"] == 10.05
+    assert told["strikes"][0]["services"]["sql"] == {
+        "figure": 3.0,
+        "longest_gap": 3.0,
+        "open": False,
+        "served": None,
+        "unavailable": 3.0,
+        "errors": {"OperationalError 2013": {"fail": 1}},
+        "successes": 18,
+    }
+    assert told["outcomes"] == {"bank": {"fail": 1, "ok": 39}}
+    assert "tripleo-ha chaos --seed 7" in page
+    assert "fewer than 5" in page
+    assert "1 × OperationalError 2013" in page
+    assert '<svg class="chaos-timeline"' in page
+    assert (tmp_path / "one" / "timeline.svg").read_text().startswith("<?xml")
+
+
+def test_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
+    report.write(campaign(tmp_path / "one"))
+    _, page = written(tmp_path / "one")
+    for word in ("<script", "<link", "<img", "@import", 'href="http'):
+        assert word not in page
+
+
+def test_findings_come_first_and_are_escaped(tmp_path: Path) -> None:
+    lost = Verdict("broker", (Finding("broker", "confirmed message <lost>", "id 7"),), {"lost": 1})
+    twice = Overlap("vip-control", ("a", "b"), 11.0, 11.4)
+    report.write(campaign(tmp_path / "one", verdicts=(*GOOD, lost), overlaps=(twice,)))
+    told, page = written(tmp_path / "one")
+    assert told["ok"] is False
+    assert told["campaigns"][0]["verdicts"][1]["findings"][0]["detail"] == "id 7"
+    assert told["campaigns"][0]["overlaps"] == [
+        {"what": "vip-control", "nodes": ["a", "b"], "at": 11.05, "seconds": 0.4}
+    ]
+    assert page.index("confirmed message &lt;lost&gt;") < page.index("Figures against the limits")
+    assert page.index("<td>broker</td>") < page.index("<td>bank</td>")
+
+
+def test_campaign_cut_short_is_not_good(tmp_path: Path) -> None:
+    one = campaign(tmp_path / "one", verdicts=None, strikes=())
+    with (one / "history" / "sql-0.jsonl").open("a") as file:
+        file.write('{"workload": "ba')
+    report.write(one)
+    told, page = written(one)
+    assert (told["ok"], told["campaigns"][0]["verdicts"], told["limits_reached"]) == (False, None, None)
+    assert "not judged" in page
+
+
+def test_strike_in_trouble_is_a_finding(tmp_path: Path) -> None:
+    stuck = Strike(1, "freeze", Kind.CUT_OFF, ("a",), True, 10, 20, None, None, "galera is not Synced on a")
+    report.write(campaign(tmp_path / "one", strikes=(stuck,), verdicts=None))
+    told, page = written(tmp_path / "one")
+    assert told["ok"] is False
+    assert (told["faults"][0]["strikes"], told["faults"][0]["not_redundant"]) == (1, 1)
+    assert page.index("galera is not Synced on a") < page.index("Figures against the limits")
+
+
+def test_service_that_never_came_back_is_not_a_number_in_json(tmp_path: Path) -> None:
+    history = [*steady(BANK, (0, 10)), bad(BANK, 39.0), *steady(Workload.PUBLISH, (0, 40))]
+    found = report.write(campaign(tmp_path / "one", history=history))
+    told, page = written(tmp_path / "one")
+    row = next(row for row in told["table"] if (row["kind"], row["service"]) == ("power cut", "sql"))
+    assert (row["worst"], row["open"], row["reached"], told["limits_reached"]) == (None, True, False, False)
+    assert told["strikes"][0]["services"]["sql"]["longest_gap"] == 30.0
+    assert "&gt; 30.00" in page
+    assert "Infinity" not in (tmp_path / "one" / "report.json").read_text()
+    assert "> 30.00" in shown(found)
+
+
+def shown(found: Any) -> str:
+    out = StringIO()
+    tables.show(found, Console(file=out, width=250))
+    return out.getvalue()
+
+
+def test_terminal_tables(tmp_path: Path) -> None:
+    found = report.write(campaign(tmp_path / "one"))
+    text = shown(found)
+    assert "3.00 / 3.00 ≤ 4.5  (1, few)" in text
+    assert "not run (≤ 30)" in text
+    assert "sql: 1 OperationalError 2013" in text
+    assert "longest gap outside of any strike: sql 1.00 s" in text
+
+
+def test_terminal_says_findings_first() -> None:
+    out = StringIO()
+    tables.show_verdicts((*GOOD, Verdict("once", (Finding("once", "two copies"),))), Console(file=out, width=100))
+    assert [line.strip() for line in out.getvalue().splitlines()] == [
+        "once: 1 found",
+        "two copies",
+        "bank: good  transfers 812",
+    ]
+
+
+def test_several_campaigns_together(tmp_path: Path) -> None:
+    places = [campaign(tmp_path / name) for name in ("one", "two")]
+    found = report.write(places)
+    told, page = written(tmp_path / "combined")
+    assert found.cells[Kind.POWER_CUT][Service.SQL].values == (3.0, 3.0)
+    assert [each["name"] for each in told["campaigns"]] == ["one", "two"]
+    assert [each["campaign"] for each in told["strikes"]] == ["one", "two"]
+    assert page.count('<svg class="chaos-timeline"') == 2
+    assert sorted(path.name for path in (tmp_path / "combined").iterdir()) == [
+        "report.html",
+        "report.json",
+        "timeline-0.svg",
+        "timeline-1.svg",
+    ]
+    assert not (tmp_path / "one" / "report.json").exists()
+
+
+def test_where_there_is_no_campaign(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds no campaign"):
+        report.write(tmp_path)
+    with pytest.raises(UsageError, match="no campaign to report on"):
+        report.write([])
+    one = campaign(tmp_path / "one")
+    (one / "strikes.jsonl").write_text('{"number": 1}\n')
+    with pytest.raises(UsageError, match="not as a campaign leaves it"):
+        report.write(one)
+
+
+def test_every_key_of_the_document_is_described(tmp_path: Path) -> None:
+    report.write(campaign(tmp_path / "one", overlaps=(Overlap("x", ("a",), 1.0, 2.0),)))
+    told, _ = written(tmp_path / "one")
+    page = (paths.CHECKOUT / "docs" / "chaos.rst").read_text()
+    plain = {"services", "workloads", "outside", "outcomes", "settings", "versions", "counts", "errors"}
+
+    def keys(value: Any) -> set[str]:
+        if isinstance(value, list):
+            return set().union(*map(keys, value))
+        if not isinstance(value, dict):
+            return set()
+        return set(value).union(*(keys(item) for key, item in value.items() if key not in plain or key == "services"))
+
+    named = {service.value for service in Service}
+    assert {key for key in keys(told) - named if f"``{key}``" not in page} == set()
