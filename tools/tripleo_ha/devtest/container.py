@@ -7,12 +7,11 @@ processes is. A call that is killed half-way therefore leaves nothing behind tha
 
 import contextlib
 import os
-import shutil
 import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-from tripleo_ha.devtest import cgroups, network
+from tripleo_ha.devtest import cgroups, disk, network
 from tripleo_ha.devtest.layout import BedNode
 from tripleo_ha.errors import Failure
 from tripleo_ha.run import run
@@ -38,7 +37,15 @@ echo $$ >"$NODE_CGROUP/keeper/cgroup.procs"
 mkdir -p /run/netns /run/systemd/nspawn
 mount -t tmpfs tmpfs /run/netns
 mount -t tmpfs tmpfs /run/systemd/nspawn
-mount -t overlay overlay -o lowerdir=image,upperdir=upper,workdir=work root
+disk=.
+if [ -e disk.img ]; then
+    mkdir -p disk
+    mount -o loop disk.img disk
+    disk=disk
+    mkdir -p disk/upper disk/work disk/state
+    mount --bind disk/state state
+fi
+mount -t overlay overlay -o "lowerdir=image,upperdir=$disk/upper,workdir=$disk/work" root
 mkdir /run/netns/.cgroup
 mount --bind "$NODE_CGROUP" /run/netns/.cgroup
 if [ "$(stat -f -c %T /sys/fs/cgroup)" != cgroup2fs ]; then
@@ -89,7 +96,7 @@ def furnish(node: BedNode) -> None:
     """Make the node's directories; what is in those that are there stays."""
     # Its disks hold its secrets, whatever directory the bed was given.
     node.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in ("upper", "work", "root", "state"):
+    for name in ("root", *disk.PARTS):
         (node.directory / name).mkdir(parents=True, exist_ok=True)
     node.metadata_file.parent.mkdir(mode=0o700, exist_ok=True)
 
@@ -106,11 +113,7 @@ def prepare(node: BedNode, image_root: Path) -> None:
 
 def wipe(node: BedNode) -> None:
     """Empty the state disk of a node that is off."""
-    for entry in (node.directory / "state").iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
+    disk.empty(node, ["state"])
 
 
 def start(node: BedNode, cgroup: Path, netns: str, boot: Sequence[str]) -> None:
@@ -119,6 +122,7 @@ def start(node: BedNode, cgroup: Path, netns: str, boot: Sequence[str]) -> None:
     :param boot: what ``boot_argv`` returns.
     """
     cgroups.kill(cgroup)
+    disk.wait_released(node)
     cgroup.mkdir(parents=True)
     launcher = 'echo $$ >"$NODE_CGROUP/cgroup.procs" && exec "$@" </dev/null'
     keeper = ["unshare", "--mount", "--propagation", "private", "sh", "-c", KEEPER, f"{boot[0]}-keeper", *boot]

@@ -9,6 +9,7 @@ from tripleo_ha.errors import UsageError
 NEEDED_BYTES = 6 * 1000**3
 PROGRAMS = {
     "ip": "iproute2",
+    "mkfs.ext4": "e2fsprogs",
     "mount": "mount",
     "nft": "nftables",
     "nsenter": "util-linux",

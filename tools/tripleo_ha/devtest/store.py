@@ -16,12 +16,18 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Record:
-    """What a bed is meant to be. ``leaving`` are nodes that a call to ``scale`` has yet to take out of it."""
+    """What a bed is meant to be. ``leaving`` are nodes that a call to ``scale`` has yet to take out of it.
+
+    ``disk_mb`` is the size of each node's disk, None where it has no bound; ``fencing`` is whether the nodes have BMCs
+    and fence each other.
+    """
 
     image_root: str
     image_checksum: str
     nodes: tuple[str, ...]
     leaving: tuple[str, ...] = ()
+    disk_mb: int | None = None
+    fencing: bool = False
 
 
 def record_file(state: Path) -> Path:
@@ -40,7 +46,12 @@ def load(state: Path) -> Record | None:
         if document.pop("version") != VERSION:
             raise ValueError("another version")
         return Record(
-            document["image_root"], document["image_checksum"], tuple(document["nodes"]), tuple(document["leaving"])
+            document["image_root"],
+            document["image_checksum"],
+            tuple(document["nodes"]),
+            tuple(document["leaving"]),
+            document.get("disk_mb"),
+            bool(document.get("fencing", False)),
         )
     except (FileNotFoundError, NotADirectoryError):
         return None
