@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from types import MappingProxyType
 
-from tripleo_ha.chaos.faults import load, network, outages, power, processes
+from tripleo_ha.chaos.faults import clock, disk, load, network, outages, power, processes
 from tripleo_ha.chaos.faults.model import Fault
+from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.errors import UsageError
 
 
 def _catalogue() -> Mapping[str, Fault]:
-    makers = (processes, power, network, load, outages)
+    makers = (processes, power, network, disk, clock, load, outages)
     return MappingProxyType({fault.name: fault for fault in chain.from_iterable(each.faults() for each in makers)})
 
 
@@ -24,9 +25,9 @@ def groups() -> Mapping[str, tuple[str, ...]]:
     return {name: tuple(fault.name for fault in ALL.values() if name in fault.groups) for name in names}
 
 
-def fitting(scale: int, faults: Iterable[Fault] = ALL.values()) -> tuple[Fault, ...]:
-    """Return those faults that make sense in a cluster of so many nodes."""
-    return tuple(fault for fault in faults if fault.scale <= scale)
+def fitting(bed: Bed, faults: Iterable[Fault] = ALL.values()) -> tuple[Fault, ...]:
+    """Return those faults that make sense on a bed."""
+    return tuple(fault for fault in faults if fault.scale <= len(bed.nodes) and fault.fits(bed))
 
 
 def select(names: Sequence[str]) -> tuple[Fault, ...]:

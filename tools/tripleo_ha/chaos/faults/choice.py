@@ -11,6 +11,8 @@ from tripleo_ha.waiting import wait_for
 VIP = "control"
 """The virtual IP that the others follow."""
 MOVE_S = 40.0
+WHO = {"serving": "the writer and holder of the virtual IPs", "other": "a node that serves nobody"}
+"""How a summary names those that :func:`serving` and :func:`other` choose."""
 
 
 def serving(roles: Roles, random: Random) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from tripleo_ha.chaos.faults.model import Field
+from tripleo_ha.devtest import clock, disk
 from tripleo_ha.devtest.bed import Bed
 
 
@@ -25,7 +26,7 @@ def heal(field: Field) -> None:
 
 
 def restore(bed: Bed) -> None:
-    """Thaw what is frozen, mend and plug in the network, and boot what is off, on every node of a bed.
+    """Take away whatever any fault may have put there, on every node of a bed, and boot what is off; may be repeated.
 
     :raises Failure: a node does not boot.
     """
@@ -33,4 +34,8 @@ def restore(bed: Bed) -> None:
     for node in bed.nodes:
         bed.thaw(node.name)
         bed.rejoin(node.name)
+        if bed.running(node.name):
+            leader = bed.leader(node.name)
+            disk.relieve(node, leader)
+            clock.clear(leader)
     together(bed.power_on, [node.name for node in bed.nodes if not bed.running(node.name)])

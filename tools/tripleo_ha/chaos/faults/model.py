@@ -70,6 +70,11 @@ def nothing(field: Field) -> None:
     """Do nothing: what most faults need to prepare."""
 
 
+def anywhere(bed: Bed) -> bool:
+    """Return true: what most faults need, every bed has."""
+    return True
+
+
 @dataclass(frozen=True)
 class Fault:
     """One thing that happens to a cluster.
@@ -101,3 +106,5 @@ class Fault:
     """The struck nodes are cut from a majority: while it lasts they serve no write and hold no virtual IP."""
     scale: int = 1
     """The smallest number of nodes for which it makes sense."""
+    fits: Callable[[Bed], bool] = anywhere
+    """Whether a bed has what it needs, such as disks that can get full."""

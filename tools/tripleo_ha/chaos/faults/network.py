@@ -20,7 +20,7 @@ FLAP_S = (1.0, 5.0)
 def faults() -> Iterator[Fault]:
     """Yield cuts of the network."""
     for name, choose, prepare in (("serving", choice.serving, choice.gather), ("other", choice.other, nothing)):
-        who = "writer and holder of the virtual IPs" if name == "serving" else "a node that serves nobody"
+        who = choice.WHO[name]
         kind = Kind.CUT_OFF if name == "serving" else Kind.OTHER
         cuts: tuple[tuple[str, str, Callable[[Field], None]], ...] = (
             ("cut-off", "both cables are pulled", _isolate),

@@ -18,7 +18,7 @@ def faults() -> Iterator[Fault]:
     """Yield power cuts and reboots."""
     for name, choose, prepare in (("serving", choice.serving, choice.gather), ("other", choice.other, nothing)):
         serves = name == "serving"
-        who = "the writer and holder of the virtual IPs" if serves else "a node that serves nobody"
+        who = choice.WHO[name]
         yield Fault(
             f"power-cut-{name}",
             Kind.POWER_CUT if serves else Kind.OTHER,
