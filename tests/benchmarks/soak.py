@@ -1,6 +1,6 @@
 """False alarms: what a cluster takes for a failure while every core and every disk of the machine is busy.
 
-usage: .venv/bin/python tests/benchmarks/soak.py [--minutes 15] [--settings mysql.failure_detection_s=1,rabbit.net_ticktime_s=6]
+usage: .venv/bin/python tests/benchmarks/soak.py [--minutes 15] [--settings pacemaker.token_ms=600,…]
 
 Burners take every core at nice 0, writers keep the disk of the bed busy with fsync, and light clients work through the
 virtual IPs. No node fails. Afterwards the nodes' journals and status variables tell what was taken for a failure: any
