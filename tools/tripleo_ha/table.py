@@ -53,7 +53,8 @@ class Balance:
 class Listener:
     """One port that a node of the cluster listens on.
 
-    ``transport`` is ``tcp`` or ``udp``; ``protocol`` is ``http`` or ``tcp`` and rules how it is balanced.
+    With ``last_port`` it is any of a range, for what chooses by itself. ``transport`` is ``tcp`` or ``udp``;
+    ``protocol`` is ``http`` or ``tcp`` and rules how it is balanced.
     ``address`` is ``node`` (the node's own address), ``loopback`` or ``any``.
     ``sources`` says who may reach it: ``cluster`` (the controllers) or ``control`` (the control network); loopback
     needs neither. ``processes`` are the command names that may own the socket.
@@ -67,6 +68,12 @@ class Listener:
     address: str = "node"
     sources: tuple[str, ...] = ("cluster",)
     balance: Balance | None = None
+    last_port: int | None = None
+
+    @property
+    def ports(self) -> range:
+        """Every port that it may be."""
+        return range(self.port, (self.last_port or self.port) + 1)
 
 
 @dataclass(frozen=True)

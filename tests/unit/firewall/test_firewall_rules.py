@@ -46,10 +46,12 @@ def accepts(text: str, packet: Packet) -> bool:
     for rule in rules(text):
         match = re.fullmatch(
             r"(?:ip saddr (?P<source>\S+) )?(?:ip daddr (?P<destination>\S+) )?(?P<transport>tcp|udp) "
-            r"dport (?P<port>\d+) accept(?: comment \".*\")?",
+            r"dport (?P<port>\d+)(?:-(?P<last>\d+))? accept(?: comment \".*\")?",
             rule,
         )
-        if not match or (match["transport"], int(match["port"])) != (packet.transport, packet.port):
+        if not match or match["transport"] != packet.transport:
+            continue
+        if not int(match["port"]) <= packet.port <= int(match["last"] or match["port"]):
             continue
         if match["destination"] not in (None, packet.destination):
             continue
@@ -109,6 +111,13 @@ def test_statistics_are_reached_on_the_control_virtual_ip_as_well() -> None:
     assert accepts(text, Packet(CLIENT, NODE, "tcp", 1993))
     assert not accepts(text, Packet(STRANGER, CONTROL_VIP, "tcp", 1993))
     assert not accepts(text, Packet(CLIENT, NODE, "tcp", 9591))
+
+
+@pytest.mark.parametrize("port, reached", [(6999, False), (7000, True), (7005, True), (7010, True), (7011, False)])
+def test_a_range_is_open_from_its_first_port_to_its_last(port: int, reached: bool) -> None:
+    text = render(Listener("copies", 7000, ("beam.smp",), address="any", last_port=7010))
+    assert accepts(text, Packet(PEER, NODE, "tcp", port)) == reached
+    assert not accepts(text, Packet(CLIENT, NODE, "tcp", port))
 
 
 @pytest.mark.parametrize("sources, reached", [([], False), (["10.0.0.0/8"], False), (["203.0.113.0/24"], True)])

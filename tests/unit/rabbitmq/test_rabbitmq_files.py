@@ -59,7 +59,12 @@ def test_nothing_listens_on_every_address() -> None:
     assert "distribution.listener.interface = 192.0.2.11\n" in conf
     assert "management.tcp.ip = 127.0.0.1\n" in conf
     assert rendered("etc/rabbitmq/epmd.env", metadata(3)) == "ERL_EPMD_ADDRESS=192.0.2.11\n"
-    assert all(listener.address in ("node", "loopback") for listener in row().listeners)
+    everywhere = [listener for listener in row().listeners if listener.address not in ("node", "loopback")]
+    # The broker takes no address for these; the firewall leaves them to the controllers.
+    (streams,) = everywhere
+    assert streams.sources == ("cluster",)
+    assert f"stream.replication.port_range.min = {streams.ports[0]}\n" in conf
+    assert f"stream.replication.port_range.max = {streams.ports[-1]}\n" in conf
 
 
 def test_nothing_is_configured_where_there_is_no_broker() -> None:

@@ -118,7 +118,7 @@ def _service(row: Row) -> tuple[str, ...]:
 def _listener(row: Row, listener: Listener) -> tuple[str, ...]:
     address = {"node": "the node's", "loopback": "loopback", "any": "any"}[listener.address]
     reachable = "itself" if listener.address == "loopback" else ", ".join(sources(listener))
-    return f"{listener.port}/{listener.transport}", listener.name, row.service, address, reachable
+    return _ports([listener]), listener.name, row.service, address, reachable
 
 
 def _balanced(listener: Listener) -> tuple[str, ...]:
@@ -148,4 +148,8 @@ def sources(listener: Listener) -> list[str]:
 
 
 def _ports(listeners: Sequence[Listener]) -> str:
-    return " ".join(f"{item.port}/{item.transport}" for item in listeners) or "-"
+    return " ".join(f"{_range(item)}/{item.transport}" for item in listeners) or "-"
+
+
+def _range(listener: Listener) -> str:
+    return f"{listener.port}-{listener.last_port}" if listener.last_port else str(listener.port)

@@ -125,7 +125,8 @@ def _listeners() -> dict[int, set[str]]:
     found: dict[int, set[str]] = {}
     for row in table.load():
         for listener in row.listeners:
-            found.setdefault(listener.port, set()).add(row.metadata)
+            for port in listener.ports:
+                found.setdefault(port, set()).add(row.metadata)
     return found
 
 

@@ -89,7 +89,8 @@ def _ssh(sources: Iterable[str]) -> Iterator[str]:
 def _listener(row: Row, listener: Listener, cluster: Cluster) -> Iterator[str]:
     if listener.address == "loopback":
         return
-    port = f'{listener.transport} dport {listener.port} accept comment "{listener.name}"'
+    ports = f"{listener.port}-{listener.last_port}" if listener.last_port else listener.port
+    port = f'{listener.transport} dport {ports} accept comment "{listener.name}"'
     if listener.address == "any":
         destinations = [""]
     else:

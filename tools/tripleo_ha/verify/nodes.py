@@ -134,7 +134,7 @@ def _named(socket: Socket, ip: str, cluster: Cluster, rows: Iterable[Row]) -> bo
     control = {vip.ip for name, vip in cluster.virtual_ips.items() if name == "control"}
     for row in rows:
         for listener in row.listeners:
-            if (listener.transport, listener.port) != (socket.transport, socket.port):
+            if listener.transport != socket.transport or socket.port not in listener.ports:
                 continue
             places = {"node": {ip}, "loopback": {"127.0.0.1", "::1"}}.get(listener.address)
             own = bool(socket.processes) and set(socket.processes) <= {name[:15] for name in listener.processes}
