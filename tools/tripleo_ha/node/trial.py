@@ -7,6 +7,7 @@ the password is on no command line.
 import contextlib
 import json
 import re
+import secrets
 import urllib.error
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -63,11 +64,7 @@ def close_account(request: Request, metadata: Metadata) -> dict[str, Any]:
             cursor.execute(f"DROP USER IF EXISTS {name}@'%'")
     if "rabbit" in metadata:
         api = Management.administrator(metadata)
-        for what in ("queues", "exchanges"):
-            for each in api.get(f"/api/{what}/{VHOST}?disable_stats=true"):
-                if str(each["name"]).removeprefix("reply_").startswith(name):
-                    _delete(api, f"/api/{what}/{VHOST}/{quote(each['name'], safe='')}")
-        _delete(api, f"/api/users/{name}")
+        _close_broker(api, name)
     return {}
 
 
@@ -146,6 +143,20 @@ ACTIONS: Mapping[str, Callable[[Request, Metadata], dict[str, Any]]] = {
     "take": take,
     "drain": drain,
 }
+
+
+def _close_broker(api: Management, name: str) -> None:
+    if all(user["name"] != name for user in api.get("/api/users")):
+        return
+    # Only the user itself may remove what is its own: the administrator has no right to anything in the vhost.
+    password = secrets.token_hex()
+    api.call("PUT", f"/api/users/{name}", {"password": password, "tags": "management"})
+    own = Management(name, password)
+    for what in ("queues", "exchanges"):
+        for each in own.get(f"/api/{what}/{VHOST}?disable_stats=true"):
+            if str(each["name"]).removeprefix("reply_").startswith(name):
+                _delete(own, f"/api/{what}/{VHOST}/{quote(each['name'], safe='')}")
+    _delete(api, f"/api/users/{name}")
 
 
 def _open_schema(name: str, password: str, campaign: bool) -> None:

@@ -107,9 +107,7 @@ class Declarer(BrokerWorker):
         self.value = next(self._names)
         channel = self.channel()
         self.sent = True
-        channel.queue_declare(
-            self.value, durable=True, auto_delete=False, arguments={"x-queue-type": self._type, "x-expires": 600000}
-        )
+        channel.queue_declare(self.value, durable=True, auto_delete=False, arguments={"x-queue-type": self._type})
 
     def tidy(self) -> None:
         """Delete the queue; one whose declaration was given up goes with the account."""

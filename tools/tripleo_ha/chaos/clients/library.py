@@ -70,8 +70,9 @@ def _transport(settings: Settings, base: Path, name: str) -> Any:
     importlib.import_module("oslo_concurrency.lockutils").set_defaults(lock_path=str(locks))
     path = base.with_name(f"{base.name}-{name}.conf")
     path.write_text(configuration(settings, name))
-    conf = importlib.import_module("oslo_config.cfg").ConfigOpts()
-    conf(["--config-file", str(path)])
+    # The library reads some options of the one global configuration only: one process, one transport.
+    conf = importlib.import_module("oslo_config.cfg").CONF
+    conf(["--config-file", str(path)], project="tripleo-ha")
     account = settings.account
     url = f"rabbit://{account.name}:{quote(account.password)}@{host(settings.control)}:{settings.amqp_port}//"
     return found.get_rpc_transport(conf, url=url)

@@ -26,7 +26,8 @@ ANSWER_S = 2.0
 tells the client, so this is how much later it looks for the virtual IP again."""
 ROLLED_BACK = frozenset({1020, 1047, 1205, 1213})
 """Record changed since read, node not ready, lock wait timeout, deadlock (Galera's word for a conflict, too)."""
-HOT_KEYS = 3
+HOT_KEYS = 8
+"""Few enough that transactions meet, many enough that most do not: a conflict is no answer to a service either."""
 APPENDS_A_KEY = 80
 LONGEST_TRANSACTION = 4
 READ_SHARE = 0.3
