@@ -11,13 +11,22 @@ from functools import partial
 from pathlib import Path
 
 from tripleo_ha import paths
-from tripleo_ha.devtest import container, flow, prerequisites, store
+from tripleo_ha.devtest import container, disk, flow, prerequisites, store
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.layout import check_scale
 from tripleo_ha.devtest.progress import Progress
 from tripleo_ha.errors import UsageError
 
 SCALE_VARIABLE = "OVERCLOUD_CONTROLSCALE"
+LEFT_LOGS = """
+for journal in upper/var/log/journal state/var/log/journal; do
+    if [ -d "$journal" ] && [ ! -L "$journal" ]; then
+        exec journalctl --directory="$journal" "$@"
+    fi
+done
+exec tail -n 200 "$0"
+"""
+"""Shows the journal that a node left, or else the end of its console."""
 Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Action = Callable[[argparse.Namespace, Path], int]
 
@@ -43,6 +52,14 @@ def _add_whole(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     up = _verb(verbs, "up", _up, "make the cluster, or complete what is there of it, and verify it", locks=True)
     up.add_argument("--scale", metavar="N", help=f"controllers: 1, 3, 5 (default: ${SCALE_VARIABLE}, else 3)")
     up.add_argument("--force-build", action="store_true", help="build the image anew even if nothing has changed")
+    up.add_argument(
+        "--disk-mb", type=int, metavar="N", help="give each node a disk of so many megabytes, which can get full"
+    )
+    up.add_argument(
+        "--fencing",
+        action=argparse.BooleanOptionalAction,
+        help="give each node a BMC, by which the others power-cycle it when it is lost (default: with fencing)",
+    )
     up.add_argument("--image-root", type=Path, help=argparse.SUPPRESS)
     scale = _verb(verbs, "scale", _scale, "change the number of controllers; data is kept", locks=True)
     scale.add_argument("scale", metavar="N", help="controllers: 1, 3, 5")
@@ -112,7 +129,14 @@ def _rest(parser: argparse.ArgumentParser) -> None:
 
 def _defaults_of_up(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(
-        scale=None, allow_even=False, force_build=False, image_root=None, no_verify=False, timeout=900.0
+        scale=None,
+        allow_even=False,
+        force_build=False,
+        image_root=None,
+        no_verify=False,
+        timeout=900.0,
+        disk_mb=None,
+        fencing=None,
     )
 
 
@@ -145,13 +169,22 @@ def _call(action: Action, locks: bool, arguments: argparse.Namespace) -> int:
 def _check_wish(arguments: argparse.Namespace) -> None:
     if arguments.scale is None:
         arguments.scale = os.environ.get(SCALE_VARIABLE) or None
+    if getattr(arguments, "disk_mb", None) is not None:
+        disk.check(arguments.disk_mb)
     if arguments.scale is not None:
         arguments.scale = check_scale(arguments.scale, allow_even=arguments.allow_even)
 
 
 def _up(arguments: argparse.Namespace, state: Path) -> int:
     progress = _progress(state)
-    wish = flow.Wish(arguments.scale, arguments.image_root, arguments.force_build, arguments.timeout)
+    wish = flow.Wish(
+        arguments.scale,
+        arguments.image_root,
+        arguments.force_build,
+        arguments.timeout,
+        arguments.disk_mb,
+        arguments.fencing,
+    )
     with progress.keeping(state / "timeline.json"):
         bed = flow.up(state, wish, progress)
         return _prove(bed, arguments.no_verify, progress)
@@ -239,10 +272,7 @@ def _logs(arguments: argparse.Namespace, state: Path) -> int:
     more = _without_dashes(arguments.arguments) or ["--no-pager", "-n", "200"]
     if bed.running(node.name):
         return _become(container.enter_argv(bed.leader(node.name), ["journalctl", *more], os.environ.get("TERM", "")))
-    for journal in (node.directory / "upper/var/log/journal", node.directory / "state/var/log/journal"):
-        if journal.is_dir() and not journal.is_symlink():
-            return _become(["journalctl", f"--directory={journal}", *more])
-    return _become(["tail", "-n", "200", str(node.console)])
+    return _become(disk.reading_argv(node, ["sh", "-c", LEFT_LOGS, str(node.console), *more]))
 
 
 def _metadata(arguments: argparse.Namespace, state: Path) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tripleo_ha.devtest import cgroups, container, convergence, network, processes, severing, store
+from tripleo_ha.devtest import cgroups, container, convergence, network, power, processes, severing, store
 from tripleo_ha.devtest.layout import BedNode, bed_name, bed_nodes, machine_id
 from tripleo_ha.devtest.processes import Process
 from tripleo_ha.errors import Failure, TimedOut, UsageError
@@ -117,20 +117,55 @@ class Bed:
         return run(self.client_argv(argv), timeout=timeout, input=input, env=env, check=check)
 
     def power_off(self, node: str) -> None:
-        """Cut the node's power: its links go down, then everything in it is killed at once."""
-        target = self.node(node)
-        # SIGKILL alone would let the kernel close the sockets, and the peers would be told.
-        network.set_links(self.netns, target, "down")
-        cgroups.kill(self._cgroup(node))
+        """Cut the node's power: its links go down, then everything in it is killed at once. Its BMC cannot boot it."""
+        with power.held(self.node(node)):
+            power.keep_off(self.node(node))
+            self._cut(node)
 
     def power_on(self, node: str) -> None:
         """Boot the node from the disk it had; returns once its PID 1 is at work. Nothing happens if it is already."""
+        self.launch(node)
         if not self.running(node):
-            self.launch(node)
             container.wait_booting(self.node(node), self._cgroup(node))
 
     def launch(self, node: str) -> None:
-        """Start the node's boot without waiting for anything."""
+        """Start the boot of a node that is off, without waiting for anything."""
+        with power.held(self.node(node)):
+            power.give_back(self.node(node))
+            if not self.powered(node):
+                self._boot(node)
+
+    def bmc_tells_on(self, node: str) -> bool:
+        """Whether the node's BMC tells that it is on."""
+        return self.powered(node) or power.told_on(self.node(node))
+
+    def bmc_off(self, node: str) -> None:
+        """Do what the node's BMC does when it is told to switch it off: cut its power."""
+        target = self.node(node)
+        with power.held(target):
+            self._cut(node)
+            if power.kept_off(target):
+                power.tell(target, on=False)
+
+    def bmc_on(self, node: str) -> None:
+        """Do what the node's BMC does when it is told to switch it on: boot it if it has power."""
+        target = self.node(node)
+        with power.held(target):
+            if power.kept_off(target):
+                power.tell(target, on=True)
+            elif not self.powered(node):
+                self._boot(node)
+
+    def _may_be_booted(self, node: str) -> bool:
+        # A node that is fenced is off for a moment.
+        return self.record.fencing and not power.kept_off(self.node(node))
+
+    def _cut(self, node: str) -> None:
+        # SIGKILL alone would let the kernel close the sockets, and the peers would be told.
+        network.set_links(self.netns, self.node(node), "down")
+        cgroups.kill(self._cgroup(node))
+
+    def _boot(self, node: str) -> None:
         target = self.node(node)
         network.create(self.netns)
         container.prepare(target, Path(self.record.image_root))
@@ -145,10 +180,12 @@ class Bed:
         container.wait_booting(self.node(node), self._cgroup(node))
 
     def stop(self, node: str, timeout: float = 300) -> None:
-        """Shut the node down in order, and wait for its end.
+        """Shut the node down in order, and wait for its end. Its BMC cannot boot it.
 
         :raises TimedOut: it takes longer than ``timeout`` seconds; it is left at it.
         """
+        with power.held(self.node(node)):
+            power.keep_off(self.node(node))
         container.shut_down(self.node(node), self._cgroup(node), timeout)
 
     def isolated(self, node: str) -> bool:
@@ -256,7 +293,7 @@ class Bed:
 
         def probe() -> bool:
             for name in tuple(waiting):
-                if not self.powered(name):
+                if not self.powered(name) and not self._may_be_booted(name):
                     raise Failure(f"{name} went off before it had converged", f"see {self.node(name).console}")
                 done, reason = self.converged(name)
                 if done:

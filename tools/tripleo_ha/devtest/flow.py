@@ -10,25 +10,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tripleo_ha import build, debian, paths
-from tripleo_ha.devtest import cgroups, handing, network, prerequisites, store
+from tripleo_ha.devtest import bmcs, cgroups, disk, handing, network, prerequisites, store
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.layout import NODE_PREFIX, bed_name, node_names
 from tripleo_ha.devtest.progress import Progress
 from tripleo_ha.errors import Failure, TimedOut, UsageError
 
 STOP_TIMEOUT = 180.0
-REMADE = ("bed.json", "nodes", "cgroup", "passwords.yaml", "timeline.json")
+REMADE = ("bed.json", "nodes", "cgroup", "passwords.yaml", "timeline.json", bmcs.LOG)
 KEPT = ("devtest.log", "lock")
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What ``up`` is asked for; ``scale`` None means as it is, or 3."""
+    """What ``up`` is asked for; ``scale`` None means as it is, or 3; ``disk_mb`` None, disks without a bound;
+    ``fencing`` None, as it is, or with it if the image can."""
 
     scale: int | None = None
     image_root: Path | None = None
     force_build: bool = False
     timeout: float = 900.0
+    disk_mb: int | None = None
+    fencing: bool | None = None
 
 
 def up(state: Path, wish: Wish, progress: Progress) -> Bed:
@@ -54,10 +57,15 @@ def up(state: Path, wish: Wish, progress: Progress) -> Bed:
     with progress.step("image"):
         root, checksum = image(wish, progress)
     if record is None:
-        record = store.Record(str(root), checksum, node_names(wish.scale or 3))
+        names = node_names(wish.scale or 3)
+        fencing = bmcs.usable(root) if wish.fencing is None else wish.fencing
+        record = store.Record(str(root), checksum, names, disk_mb=wish.disk_mb, fencing=fencing)
         store.save(state, record)
     elif checksum != record.image_checksum:
         record = upgrade(Bed(state, record), root, checksum, progress)
+    if wish.fencing is not None and wish.fencing != record.fencing:
+        record = replace(record, fencing=wish.fencing)
+        store.save(state, record)
     bed = Bed(state, record)
     bed.mend()
     for node in bed.nodes:
@@ -90,6 +98,8 @@ def scale(bed: Bed, wanted: int, timeout: float, progress: Progress) -> Bed:
 def settle(bed: Bed, timeout: float, progress: Progress) -> Bed:
     """Bring every node to where the record says it is to be, and wait until the cluster has converged."""
     network.create(bed.netns)
+    if bed.record.fencing and bmcs.ensure(bed.state, bed.cgroup, bed.netns):
+        progress.say(f"the nodes' BMCs answer at {bmcs.ADDRESS}, from port {bmcs.FIRST_PORT} on")
     with progress.step("leave"):
         for name in reversed(bed.record.leaving):
             if bed.running(name):
@@ -100,6 +110,8 @@ def settle(bed: Bed, timeout: float, progress: Progress) -> Bed:
         off = [node.name for node in bed.nodes if not bed.running(node.name)]
         for name in off:
             bed.write_metadata(name, documents[name])
+            if bed.record.disk_mb:
+                disk.make(bed.node(name), bed.record.disk_mb)
             bed.launch(name)
         for name in off:
             bed.wait_booting(name)
@@ -148,8 +160,7 @@ def upgrade(bed: Bed, root: Path, checksum: str, progress: Progress) -> store.Re
         list(pool.map(lambda name: halt(bed, name, progress), running))
     for node in bed.nodes:
         bed.power_off(node.name)
-        for name in ("upper", "work"):
-            shutil.rmtree(node.directory / name, ignore_errors=True)
+        disk.empty(node, ["upper", "work"])
     record = replace(bed.record, image_root=str(root), image_checksum=checksum)
     store.save(bed.state, record)
     return record

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tripleo_ha.devtest import edits
+from tripleo_ha.devtest import bmcs, edits
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.edits import Edits
 from tripleo_ha.files import write_file
@@ -16,7 +16,8 @@ from tripleo_ha.metadata.generate import CORE, Description, generate, numbered
 def generated(bed: Bed) -> dict[str, dict[str, Any]]:
     """Return what is generated for the bed's nodes, by name, with the passwords it has had from the start."""
     known = passwords.ensure(bed.passwords_file, CORE)
-    return generate(Description(numbered(len(bed.nodes)), allow_even=True), known)
+    overrides = {"pacemaker": {"fencing": bmcs.fencing(bed.state, bed.nodes)}} if bed.record.fencing else {}
+    return generate(Description(numbered(len(bed.nodes)), overrides=overrides, allow_even=True), known)
 
 
 def documents(bed: Bed) -> dict[str, dict[str, Any]]:

@@ -78,6 +78,7 @@ def complete(document: dict[str, Any]) -> None:
     :raises Failure: naming every finding.
     """
     from tripleo_ha.metadata import check, derived, schema
+    from tripleo_ha.node import fencing
 
     findings = check.check_document(document)
     errors = [finding for finding in findings if finding.severity == "error"]
@@ -88,6 +89,7 @@ def complete(document: dict[str, Any]) -> None:
         told = "\n".join(f"  {finding}" for finding in errors)
         raise Failure(f"metadata refused, the last good configuration stays:\n{told}")
     full = schema.with_defaults(document)
+    fencing.refuse_missing_agents(full)
     rows = table.active(table.load(), full)
     full["derived"] = derived.derive(full, cluster.from_metadata(full), rows)
     write_file(ACCEPTED, json.dumps(full, sort_keys=True))

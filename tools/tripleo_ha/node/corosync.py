@@ -67,7 +67,7 @@ def ensure(context: Context, row: Row, unit: Unit) -> None:
 def _reload(context: Context, wanted: str) -> None:
     for node in context.cluster.peers:
         what = f"{node.name} to have the new Corosync configuration"
-        wait_for(what, partial(_told, context, node, "corosync_has", wanted), timeout=TURN_TIMEOUT)
+        wait_for(what, partial(told, context, node, "corosync_has", wanted), timeout=TURN_TIMEOUT)
     if not _was_reloaded(context, wanted):
         run(["corosync-cfgtool", "-R"], timeout=60)
 
@@ -92,7 +92,7 @@ def _wait_for_running(context: Context, wanted: str) -> None:
     """
     for node in context.cluster.peers:
         what = f"{node.name} to run the new Corosync configuration"
-        wait_for(what, partial(_told, context, node, "corosync_runs", wanted, None), timeout=TURN_TIMEOUT)
+        wait_for(what, partial(told, context, node, "corosync_runs", wanted, None), timeout=TURN_TIMEOUT)
 
 
 def _was_reloaded(context: Context, wanted: str) -> bool:
@@ -104,9 +104,9 @@ def _was_reloaded(context: Context, wanted: str) -> bool:
         if context.peer(node) is None:
             continue
         what = f"{node.name} to have the cluster reload its Corosync configuration"
-        wait_for(what, partial(_told, context, node, "corosync_runs", wanted), timeout=TURN_TIMEOUT)
+        wait_for(what, partial(told, context, node, "corosync_runs", wanted), timeout=TURN_TIMEOUT)
         try:
-            wait_for(f"{node.name} to be a member", partial(_is_member, node), timeout=MEMBER_TIMEOUT)
+            wait_for(f"{node.name} to be a member", partial(is_member, node), timeout=MEMBER_TIMEOUT)
         except TimedOut as error:
             LOG.warning("%s; reloading by itself", error)
             return False
@@ -114,12 +114,13 @@ def _was_reloaded(context: Context, wanted: str) -> bool:
     return False
 
 
-def _is_member(node: Node) -> bool:
+def is_member(node: Node) -> bool:
+    """Tell whether Corosync, which runs here, counts a node as a member."""
     key = f"runtime.members.{node.id}.status"
     return "joined" in run(["corosync-cmapctl", "-g", key], timeout=30, check=False).stdout
 
 
-def _told(context: Context, node: Node, fact: str, *wanted: str | None) -> bool:
+def told(context: Context, node: Node, fact: str, *wanted: str | None) -> bool:
     """Tell whether a node published one of ``wanted`` as ``fact``; None stands for nothing published.
 
     A node that does not answer is not waited for: it reads the configuration when it starts.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from xml.etree import ElementTree
 
-from tripleo_ha.node import cib, corosync, units
+from tripleo_ha.node import cib, corosync, fencing, units
 from tripleo_ha.node.context import Context
 from tripleo_ha.run import run
 from tripleo_ha.table import Row
@@ -28,12 +28,16 @@ def converge(context: Context, row: Row) -> None:
     corosync.write_key(context)
     if cib.plant(topology.seed(topology.wanted(context.cluster, context.metadata))):
         context.changed(f"{row.service}: first configuration planted")
+    fencing.write_secrets(context, row)
     for unit in row.units:
         if unit.name == COROSYNC:
             corosync.ensure(context, row, unit)
+            fencing.wait_for_members(context, row)
         elif not units.is_active(unit.name):
             units.start(unit.name)
             context.changed(f"{row.service}: {unit.name} started")
+    context.publish(row.service, pacemaker_runs=True)
+    fencing.wait_for_secrets(context, row)
     configure(context, row, ())
     if context.cluster.i_am_first:
         forget_departed(context, row)
@@ -110,6 +114,7 @@ def wait_until_started(context: Context, resources: Sequence[str]) -> None:
             lacking[:] = [] if topology.is_online(status, me) else [f"{me} is not online"]
             idle = [name for name in resources if len(topology.started_on(status, name)) != 1]
             lacking.extend(f"{name} is not on exactly one node" for name in idle)
+            lacking.extend(fencing.told(status) if lacking else ())
         return not lacking
 
     wait_for(
