@@ -112,6 +112,7 @@ def test_calls_are_accounted_for() -> None:
 def test_an_answer_of_another_call_is_a_finding() -> None:
     assert names(rpc.check([did(Workload.RPC, {"id": "b", "answer": "a"})])) == [rpc.MISTAKEN]
     assert names(rpc.check([did(Workload.RPC, {"id": "b", "answer": "a"}, FAIL, "Mistaken")])) == [rpc.MISTAKEN]
+    assert names(rpc.check([did(Workload.RPC, "b", INFO, "WrongAnswer")])) == [rpc.MISTAKEN]
 
 
 def test_one_call_answered_twice_is_a_finding() -> None:
@@ -121,9 +122,11 @@ def test_one_call_answered_twice_is_a_finding() -> None:
 
 def test_casts_that_did_not_reach_everybody_once_are_counted() -> None:
     casts = [did(Workload.FANOUT, {"id": str(n), "received": n, "servers": 3}) for n in (3, 1, 4)]
-    verdict = rpc.check(casts)
+    unheard = did(Workload.FANOUT, {"id": "5", "received": 2, "servers": 3}, INFO, "NotHeard")
+    never = did(Workload.FANOUT, {"id": "6", "received": 0, "servers": 3}, FAIL, "ConnectionRefusedError")
+    verdict = rpc.check([*casts, unheard, never])
     assert verdict.ok
-    assert (verdict.counts["casts"], verdict.counts["missed"], verdict.counts["doubled"]) == (3, 2, 1)
+    assert (verdict.counts["casts"], verdict.counts["missed"], verdict.counts["doubled"]) == (4, 3, 1)
 
 
 @pytest.mark.parametrize(("workload", "value"), [(Workload.RPC, None), (Workload.FANOUT, {"id": "a"})])

@@ -13,27 +13,29 @@ from tripleo_ha.chaos.checkers.tally import Tally
 from tripleo_ha.chaos.model import Operation, Outcome, Verdict, Workload
 
 NAME = "rpc"
+WRONG = "WrongAnswer"
 MISTAKEN, TWICE = "answer of another call", "call answered twice"
 
 
 def check(operations: Iterable[Operation]) -> Verdict:
     """Judge the calls and casts of a campaign; others are left aside.
 
-    A call's value is its id, or ``{"id": …, "answer": id that the answer names}``.
+    A call's value is its id, or ``{"id": …, "answer": id that the answer names}``; a client that compares both itself
+    ends such a call with the error ``WrongAnswer``. A call that was not answered may be made again with its id.
 
     :raises ValueError: an operation's value is not what its workload says.
     """
     tally = Tally(NAME)
     every = list(operations)
     calls = [each for each in every if each.workload is Workload.RPC]
-    casts = [each for each in every if each.workload is Workload.FANOUT and each.outcome is Outcome.OK]
+    casts = [each for each in every if each.workload is Workload.FANOUT and each.outcome is not Outcome.FAIL]
     answered = [each for each in calls if each.outcome is Outcome.OK]
     tally.count(calls=len(calls), answered=len(answered), casts=len(casts), missed=0, doubled=0)
     for operation in calls:
         asked, answer = _call(operation)
-        if asked != answer:
+        if asked != answer or operation.error == WRONG:
             who = f"client {operation.process} at {operation.began:.3f}–{operation.ended:.3f}"
-            tally.find(MISTAKEN, f"{who} called {asked} and was answered {answer}")
+            tally.find(MISTAKEN, f"{who} called {asked} and was answered {'something' if asked == answer else answer}")
     for asked, number in Counter(_call(each)[0] for each in answered).items():
         if number > 1:
             tally.find(TWICE, f"{asked}, {number} times")
@@ -58,4 +60,6 @@ def _surplus(operation: Operation) -> int:
     match operation.value:
         case {"received": int() as received, "servers": int() as servers}:
             return received - servers
+        case _ if operation.outcome is not Outcome.OK:
+            return 0
     raise ValueError(f"not a fanout cast: {operation.value!r:.200}")
