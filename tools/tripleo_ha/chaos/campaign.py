@@ -42,6 +42,7 @@ class Plan:
     faults: Iterator[Fault]
     seed: int
     seconds: float | None = None
+    clients: tuple[str, ...] = ALL
     command: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -57,7 +58,9 @@ def conduct(bed: Bed, directory: Path, plan: Plan, progress: Progress) -> int:
     about.write()
     with Interrupts() as interrupts:
         try:
-            session = Session.open(bed, directory, seed=plan.seed, interrupts=interrupts, tell=progress.say)
+            session = Session.open(
+                bed, directory, workloads=plan.clients, seed=plan.seed, interrupts=interrupts, tell=progress.say
+            )
             with session:
                 stopped = _strikes(session, plan, progress)
                 progress.say("stopping the clients; reading what every node holds")
@@ -78,7 +81,7 @@ def conduct(bed: Bed, directory: Path, plan: Plan, progress: Progress) -> int:
 
 def positive_control(bed: Bed, directory: Path, seed: int, progress: Progress) -> int:
     """Have clients lose updates, with READ COMMITTED and no fault, and return 0 when the checker says so, else 1."""
-    about = _About(bed, directory, Plan(iter(()), seed, settings={"isolation": READ_COMMITTED}))
+    about = _About(bed, directory, Plan(iter(()), seed, clients=(SQL,), settings={"isolation": READ_COMMITTED}))
     about.write()
     with Interrupts() as interrupts:
         session = Session.open(
@@ -149,7 +152,7 @@ class _About:
         self._document: dict[str, Any] = {
             "command": list(plan.command),
             "seed": plan.seed,
-            "settings": dict(plan.settings) | {"clients": list(ALL)},
+            "settings": {**plan.settings, "clients": list(plan.clients)},
             "begin": _now(),
             "end": None,
             "image": bed.record.image_checksum,

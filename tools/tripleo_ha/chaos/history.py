@@ -7,7 +7,9 @@ from pathlib import Path
 
 from tripleo_ha.chaos.model import Operation, Outcome, Workload
 
-IN_A_ROW = 5
+LOOKED_AT = 6
+ENOUGH = 3
+"""A client is served when so many of its last operations succeeded: transactions may conflict at any time."""
 Process = tuple[Workload, int]
 
 
@@ -28,14 +30,14 @@ class History:
                 if operation.workload.service is not None:
                     self.recent.append(operation)
                     process = (operation.workload, operation.process)
-                    self._last.setdefault(process, deque(maxlen=IN_A_ROW)).append(operation)
+                    self._last.setdefault(process, deque(maxlen=LOOKED_AT)).append(operation)
 
     def forget(self, before: float) -> None:
         """Drop the recent operations that ended before a moment (monotonic seconds)."""
         self.recent = [operation for operation in self.recent if operation.ended >= before]
 
     def waiting(self, since: float, workloads: Iterable[Workload]) -> list[str]:
-        """Return the clients that have not succeeded several times in a row since a moment, with their last error.
+        """Return the clients that have not succeeded several times since a moment, with their last error.
 
         :param workloads: what must be there at all.
         """
@@ -61,6 +63,6 @@ class History:
                 yield Operation(**document)
 
 
-def resumed(last: "deque[Operation]", since: float) -> bool:
-    """Whether the last operations, as many as a steady client needs, all began after ``since`` and succeeded."""
-    return len(last) == IN_A_ROW and all(o.outcome is Outcome.OK and o.began >= since for o in last)
+def resumed(last: Iterable[Operation], since: float) -> bool:
+    """Whether enough of a client's last operations began after ``since`` and succeeded."""
+    return sum(each.outcome is Outcome.OK and each.began >= since for each in last) >= ENOUGH

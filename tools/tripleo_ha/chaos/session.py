@@ -28,7 +28,7 @@ from tripleo_ha.waiting import wait_for
 
 WHOLE_S = 300.0
 """A cluster must be whole so soon before the first strike, and again before the last reads."""
-SETTLED_S = 60.0
+SETTLED_S = 150.0
 SERVED_S = 60.0
 """Clients must be served again so soon while the cause of a fault that leaves a majority lasts."""
 LOOK_S = 0.1

@@ -12,6 +12,7 @@ from pathlib import Path
 from tripleo_ha import paths
 from tripleo_ha.chaos import schedule
 from tripleo_ha.chaos.campaign import FOUND, GOOD, Plan, conduct, new_directory, positive_control
+from tripleo_ha.chaos.crew import ALL
 from tripleo_ha.chaos.faults import catalogue
 from tripleo_ha.chaos.faults.model import Fault
 from tripleo_ha.cli.devtest import default_state
@@ -45,6 +46,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         help="faults or groups, separated by commas; all of them once in this order, or, with --budget or --count, "
         "the ones to choose from",
     )
+    parser.add_argument("--clients", type=_clients, default=ALL, metavar="LIST", help=f"default: {','.join(ALL)}")
     parser.add_argument("--directory", type=Path, metavar="DIR", help="where the campaign is kept (default: reports/…)")
     parser.add_argument("--format", choices=["table", "json"], default="table", help="how the report is shown")
     other = parser.add_mutually_exclusive_group()
@@ -86,7 +88,8 @@ def _campaign(arguments: argparse.Namespace) -> int:
         minutes = arguments.budget or (MINUTES if random and arguments.count is None else None)
         settings = {"faults": arguments.faults or "all", "count": arguments.count, "budget": minutes}
         seconds = None if minutes is None else minutes * 60
-        status = conduct(bed, directory, Plan(faults, seed, seconds, tuple(_command(seed)), settings), progress)
+        plan = Plan(faults, seed, seconds, arguments.clients, tuple(_command(seed)), settings)
+        status = conduct(bed, directory, plan, progress)
     shown = _report([directory], arguments.format)
     progress.say(f"the report: {directory / 'report.html'}")
     return status or shown
@@ -159,6 +162,13 @@ def _minutes(text: str) -> float:
     if not 0 < minutes <= 7 * 24 * 60:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes")
     return minutes
+
+
+def _clients(text: str) -> tuple[str, ...]:
+    words = tuple(dict.fromkeys(word.strip() for word in text.split(",")))
+    if unknown := set(words) - set(ALL):
+        raise argparse.ArgumentTypeError(f"no client {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
+    return words
 
 
 def _count(text: str) -> int:
