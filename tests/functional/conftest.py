@@ -21,9 +21,11 @@ ORDER = (
     "test_topology",
     "test_idempotent",
     "test_gate",
+    "test_rolling",
     "test_power_cut",
     "test_process_kill",
     "test_outage",
+    "test_chaos",
     "test_scale",
 )
 SUMMARY = pytest.StashKey[list[tuple[str, str]]]()

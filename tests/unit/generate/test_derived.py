@@ -13,7 +13,8 @@ from tripleo_ha.metadata import generate, schema
 from tripleo_ha.metadata.derived import derive, host
 from tripleo_ha.metadata.generate import Description, Network, numbered
 from tripleo_ha.metadata.passwords import Passwords
-from tripleo_ha.table import Row
+from tripleo_ha.table import Broker, Row
+from tripleo_ha.topology.rabbitmq import user_name
 
 SECRETS = Passwords({}).completed(generate.CORE)
 ROWS: tuple[Row, ...] = table.load(None)
@@ -57,7 +58,8 @@ def test_urls_of_what_runs_go_through_the_virtual_ips() -> None:
         f"mysql+pymysql://keystone:{password}@192.0.2.10:3306/keystone?charset=utf8mb4"
     )
     password = SECRETS.of("ceilometer")["messaging_password"]
-    assert found["brokers"] == {"ceilometer": f"rabbit://ceilometer:{password}@192.0.2.10:5672//"}
+    user = user_name(Broker("ceilometer"), password)
+    assert found["brokers"] == {"ceilometer": f"rabbit://{user}:{password}@192.0.2.10:5672//"}
     assert found["urls"]["keystone"] == {"control": "http://192.0.2.10:5000", "public": "http://198.51.100.10:5000"}
     assert set(found["urls"]) == {"keystone"}
 

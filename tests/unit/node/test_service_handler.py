@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tripleo_ha import cluster, paths
+from tripleo_ha.errors import TimedOut
 from tripleo_ha.node import evidence, image, rolling, service, units
 from tripleo_ha.node.context import Context
 from tripleo_ha.table import Row, State, Unit
@@ -67,24 +68,89 @@ def test_generation_is_the_same_on_all_nodes_and_differs_by_row_and_value() -> N
     assert rolling.generation(METADATA, row) != rolling.generation(METADATA, Row("other", "keystone", ""))
 
 
+def told(ok: bool | None = True, metadata: dict[str, object] = METADATA) -> dict[str, object]:
+    return {"published": {"controller": {"generation": rolling.of_controller(metadata), "ok": ok}}}
+
+
 def test_a_node_waits_for_those_before_it_only(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = Row("keystone", "keystone", "")
     asked: list[str] = []
-    done = {"published": {"keystone": {"generation": rolling.generation(METADATA, row)}}}
 
     def peer(self: Context, node: cluster.Node, timeout: float = 2.0) -> dict[str, object]:
         asked.append(node.name)
-        return done
+        return told()
 
     monkeypatch.setattr(Context, "peer", peer)
-    rolling.wait_turn(context, row)
+    rolling.wait_turn(context, Row("keystone", "keystone", ""))
     assert asked == ["n0"]
 
 
-def test_a_wait_for_a_silent_node_ends_and_names_it(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Context, "peer", lambda self, node, timeout=2.0: None)
-    with pytest.raises(Exception, match="waited 0 s for n0 to run the new keystone"):
+@pytest.mark.parametrize(
+    "answer", [None, {"published": {}}, told(ok=None), told(metadata={**METADATA, "keystone": {}})]
+)
+def test_a_wait_for_a_node_that_is_not_done_ends_and_names_it(
+    context: Context, monkeypatch: pytest.MonkeyPatch, answer: dict[str, object] | None
+) -> None:
+    monkeypatch.setattr(Context, "peer", lambda self, node, timeout=2.0: answer)
+    with pytest.raises(TimedOut, match="waited 0 s for n0 to run the new configuration"):
         rolling.wait_turn(context, Row("keystone", "keystone", ""), timeout=0)
+    assert not rolling.is_my_turn(context)
+
+
+def test_a_node_that_failed_stops_those_after_it_at_once(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Context, "peer", lambda self, node, timeout=2.0: told(ok=False))
+    with pytest.raises(rolling.Stopped, match="keystone keeps its configuration here, since n0 failed"):
+        rolling.wait_turn(context, Row("keystone", "keystone", ""))
+    assert not rolling.is_my_turn(context)
+
+
+def test_a_node_that_is_done_but_ill_is_waited_for(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Context, "peer", lambda self, node, timeout=2.0: told())
+    with pytest.raises(TimedOut):
+        rolling.wait_turn(context, Row("k", "k", ""), healthy=lambda told: False, timeout=0)
+    with pytest.raises(TimedOut, match="k on n0 to be well before it stops here"):
+        rolling.wait_for_all(context, Row("k", "k", ""), lambda told: False, timeout=0)
+
+
+def test_a_new_run_takes_a_failure_back_and_leaves_a_success(context: Context) -> None:
+    wanted = rolling.of_controller(METADATA)
+    for before, after in ((False, None), (True, True)):
+        context.publish(rolling.CONTROLLER, generation=wanted, ok=before)
+        rolling.announce(context)
+        assert context.published()[rolling.CONTROLLER]["ok"] is after
+
+
+def test_files_hold_what_runs_until_the_turn_has_come(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, row = tmp_path / "conf", Row("x", "x", "")
+    unit = Unit("x.service", files=(str(file),))
+    file.write_text("old")
+    file.chmod(0o640)
+    seen: list[str] = []
+    active = [False]
+    monkeypatch.setattr(units, "is_active", lambda name: active[0])
+    monkeypatch.setattr(units, "start", lambda name: seen.append(f"started with {file.read_text()}"))
+    monkeypatch.setattr(units, "restart", lambda name: seen.append(f"restarted with {file.read_text()}"))
+    units.ensure(context, row, unit)
+    active[0] = True
+    file.write_text("new")
+
+    def not_yet() -> None:
+        seen.append(f"waits with {file.read_text()}")
+        raise TimedOut("not yet")
+
+    with pytest.raises(TimedOut):
+        units.ensure(context, row, unit, before_restart=not_yet)
+    assert (file.read_text(), file.stat().st_mode & 0o777) == ("old", 0o640)
+    file.write_text("new")
+    active[0] = False
+    with pytest.raises(units.Waiting):
+        units.ensure(context, row, unit, is_my_turn=lambda: False)
+    file.write_text("new")
+    active[0] = True
+    units.ensure(context, row, unit, before_restart=lambda: seen.append(f"waits with {file.read_text()}"))
+    assert seen == ["started with old", "waits with old", "started with old", "waits with old", "restarted with new"]
+    assert units.ensure(context, row, unit) == "unchanged"
 
 
 def test_a_digest_follows_content_not_time(tmp_path: Path) -> None:

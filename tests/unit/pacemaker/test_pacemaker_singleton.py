@@ -34,6 +34,7 @@ def unitd(monkeypatch, tmp_path):
     monkeypatch.setattr(singleton.units, "properties", fake.properties)
     monkeypatch.setattr(singleton.units, "restart", fake.restart)
     monkeypatch.setattr(singleton.time, "monotonic", lambda: fake.now)
+    monkeypatch.setattr(singleton.rolling, "wait_turn", lambda context, row: None)
     return fake
 
 

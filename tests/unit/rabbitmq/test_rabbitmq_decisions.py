@@ -40,7 +40,19 @@ def test_every_row_with_a_broker_has_a_user_with_the_row_s_rights() -> None:
     admin, monitor, service = decide.wanted_users(METADATA, ROWS)
     assert (admin.tags, monitor.tags, service.tags) == ({"administrator"}, {"monitoring"}, frozenset())
     assert admin.permission is monitor.permission is None
-    assert service == User("ceilometer", "ceilometer-secret", permission=Permission("^c", "^w", "^r"))
+    assert service == User(service.name, "ceilometer-secret", permission=Permission("^c", "^w", "^r"))
+    assert service.name.startswith("ceilometer-")
+
+
+def test_each_password_has_a_user_of_its_own_and_the_former_ones_go_at_the_end() -> None:
+    rotated = {**METADATA, "ceilometer": {"messaging_password": "another-secret"}}
+    old, new = decide.wanted_users(METADATA, ROWS), decide.wanted_users(rotated, ROWS)
+    assert old[2].name != new[2].name
+    others = ("admin", "monitor", "ceilometer", "ceilometer-notify", "tripleo_ha_verify", new[2].name, old[2].name)
+    there = [KnownUser(name, "", "", frozenset()) for name in others]
+    gone = (decide.DropUser("ceilometer"), decide.DropUser(old[2].name))
+    assert decide.former_users(new, ROWS, there) == gone
+    assert decide.former_users(new, ROWS, there[3:-1]) == ()
 
 
 def test_a_user_does_not_show_its_password() -> None:

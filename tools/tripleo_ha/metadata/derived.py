@@ -11,6 +11,7 @@ from urllib.parse import quote
 from tripleo_ha import table
 from tripleo_ha.cluster import Cluster, Node
 from tripleo_ha.table import Row
+from tripleo_ha.topology import rabbitmq
 
 CONTROL = "control"
 MYSQL_PORT = 3306
@@ -77,7 +78,8 @@ def _databases(metadata: Mapping[str, Any], rows: Iterable[Row], server: str) ->
 def _brokers(metadata: Mapping[str, Any], cluster: Cluster, rows: Iterable[Row]) -> dict[str, str]:
     entry = host(cluster.virtual_ips[CONTROL].ip)
     return {
-        row.metadata: f"rabbit://{row.broker.user}:{_quoted(metadata, row, 'messaging_password')}@{entry}:{AMQP_PORT}//"
+        row.metadata: f"rabbit://{rabbitmq.user_name(row.broker, metadata[row.metadata]['messaging_password'])}"
+        f":{_quoted(metadata, row, 'messaging_password')}@{entry}:{AMQP_PORT}//"
         for row in rows
         if row.broker
     }

@@ -43,6 +43,11 @@ class Context:
         if {**known, **facts} != known:
             write_file(file, json.dumps({**known, **facts, "updated": time.time()}), mode=0o644)
 
+    def published(self) -> dict[str, Any]:
+        """Return what this node lets its peers read, by service."""
+        files = (paths.RUNTIME / "published").glob("*.json")
+        return {file.stem: json.loads(file.read_text()) for file in files}
+
     def peer(self, node: Node, timeout: float = 2.0) -> dict[str, Any] | None:
         """Return what ``node`` tells about itself, or None when it does not answer within ``timeout`` seconds.
 

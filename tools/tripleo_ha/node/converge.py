@@ -1,6 +1,5 @@
 """One converge run: every active service in the order of the table, side by side where none waits for the other."""
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable
@@ -10,7 +9,7 @@ from graphlib import TopologicalSorter
 
 from tripleo_ha import cluster, paths, table
 from tripleo_ha.errors import Failure
-from tripleo_ha.node import handlers, units
+from tripleo_ha.node import handlers, rolling, settling, units
 from tripleo_ha.node.accept import ACCEPTED
 from tripleo_ha.node.context import LOG, Context, write_file
 from tripleo_ha.run import run
@@ -42,9 +41,11 @@ def converge() -> None:
     rows = table.load()
     active = table.active(rows, metadata)
     context = Context(metadata, cluster.from_metadata(metadata), active)
+    rolling.announce(context)
     stop_absent(context, [row for row in rows if row not in active])
     outcome = go_through(context, active, handlers.find)
     report(context, outcome)
+    settling.settle(context)
 
 
 def stop_absent(context: Context, rows: Iterable[Row]) -> None:
@@ -102,8 +103,7 @@ def report(context: Context, outcome: Outcome) -> None:
 
     :raises Failure: something did not converge.
     """
-    cluster_wide = {key: value for key, value in context.metadata.items() if key not in ("node", "derived")}
-    generation = hashlib.sha256(json.dumps(cluster_wide, sort_keys=True).encode()).hexdigest()[:16]
+    generation = rolling.of_controller(context.metadata)
     told = {
         "generation": generation,
         "ok": not outcome.failures,
@@ -113,6 +113,7 @@ def report(context: Context, outcome: Outcome) -> None:
         "skipped": outcome.skipped,
     }
     write_file(CONVERGED, json.dumps(told, indent=2), mode=0o644)
+    context.publish(rolling.CONTROLLER, generation=generation, ok=not outcome.failures)
     if context.changes or not TIMELINE.exists():
         write_file(TIMELINE, json.dumps(outcome.timeline, indent=2), mode=0o644)
     if outcome.failures:

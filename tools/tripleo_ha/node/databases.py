@@ -5,8 +5,9 @@ run that finds them equal changes nothing. Passwords reach the server only as th
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pymysql
@@ -17,6 +18,9 @@ from tripleo_ha.table import Row
 from tripleo_ha.waiting import wait_for
 
 APPLIED_BOUND = 120.0
+OLD_PASSWORDS = 3
+"""Former passwords that a user may have beside the wanted one while a new one rolls from node to node."""
+NATIVE_HASH = re.compile(r"\*[0-9A-F]{40}")
 NO_SUCH_GRANT = 1141
 NO_SUCH_USER = 1133
 Connection = Any
@@ -48,6 +52,14 @@ class Account:
         """What SHOW GRANTS says when the account is as wanted."""
         first = f"GRANT {self.everywhere} ON *.* TO {self.quoted} IDENTIFIED {self.proof}{self.options}"
         return (first, self.schema_grant) if self.schema else (first,)
+
+    def proven_by(self, hashes: Iterable[str]) -> "Account":
+        """Return the same account with any of several passwords, the server's form for them included."""
+        first, *others = hashes
+        if not others:
+            return replace(self, proof=f"BY PASSWORD '{first}'")
+        plugins = " OR ".join(f"mysql_native_password USING '{each}'" for each in (first, *others))
+        return replace(self, proof=f"VIA {plugins}")
 
     @property
     def schema_grant(self) -> str:
@@ -138,7 +150,33 @@ def shown_grants(connection: Connection, account: Account) -> tuple[str, ...]:
         raise
 
 
+def beside_former(account: Account, shown: Iterable[str]) -> Account:
+    """Return the account with the passwords that it has beside the one that is wanted.
+
+    Nodes take a new password one after the other, and those that have the old one go on connecting with it.
+    """
+    known = [found for line in shown if " IDENTIFIED " in line for found in NATIVE_HASH.findall(line)]
+    wanted = NATIVE_HASH.findall(account.proof)
+    if not wanted or not known or known == wanted:
+        return account
+    if wanted[0] in known:
+        return account.proven_by(known)
+    return account.proven_by([*wanted, *known[:OLD_PASSWORDS]])
+
+
+def settle(connection: Connection, accounts: Iterable[Account]) -> list[str]:
+    """Take the former passwords away, when all nodes have the new one; return the users that had any."""
+    settled = []
+    for account in accounts:
+        shown = shown_grants(connection, account)
+        if beside_former(account, shown) != account and shown:
+            sql.query(connection, f"ALTER USER {account.quoted} IDENTIFIED {account.proof}")
+            settled.append(account.user)
+    return settled
+
+
 def _account(account: Account, shown: tuple[str, ...]) -> list[tuple[str, str]]:
+    account = beside_former(account, shown)
     if sorted(shown) == sorted(account.grants):
         return []
     statements = []

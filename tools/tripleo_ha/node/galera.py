@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tripleo_ha.errors import Failure, TimedOut
-from tripleo_ha.node import databases, galera_actions, galera_facts, rolling, units
+from tripleo_ha.node import applied, databases, galera_actions, galera_facts, rolling, units
 from tripleo_ha.node.context import LOG, Context, write_file
 from tripleo_ha.node.galera_facts import Files
 from tripleo_ha.table import Row, Unit
@@ -34,14 +34,14 @@ def converge(context: Context, row: Row) -> None:
     write_configuration(context)
     running = galera_facts.of_this_server()
     if running is None or running[0].phase is not Phase.PRIMARY:
-        Start(context, row, unit, Files()).bring_up()
+        bring_up(context, row, unit)
     Files().elected.unlink(missing_ok=True)
     if Files().fresh.exists():
         databases.bootstrap_accounts()
         Files().fresh.unlink()
     if running and running[1].get("cluster_size") == "1" and galera_actions.outdated(unit):
         restart_alone(context, row, unit)
-    units.ensure(context, row, unit, before_restart=lambda: rolling.wait_turn(context, row, healthy))
+    units.ensure(context, row, unit, before_restart=lambda: wait_turn(context, row))
     wait_for("Galera on this node to be Synced", synced, timeout=START_BOUND, interval=0.2, why=_state)
     databases.converge(context)
     galera_facts.LOST.unlink(missing_ok=True)
@@ -51,6 +51,23 @@ def converge(context: Context, row: Row) -> None:
         lost=[],
         generation=rolling.generation(context.metadata, row),
     )
+
+
+def bring_up(context: Context, row: Row, unit: Unit) -> None:
+    """Start the server as the decision says; with the configuration it had, while others are to take the new one first.
+
+    :raises Waiting: it was started, but not with the new configuration yet.
+    """
+    start = Start(context, row, unit, Files())
+    if applied.digest_of(unit) and galera_actions.outdated(unit) and not rolling.is_my_turn(context):
+        units.start_as_before(unit, start.bring_up)
+    start.bring_up()
+
+
+def wait_turn(context: Context, row: Row) -> None:
+    """Wait until this server may stop: those before it are done, and every other one is there to take its clients."""
+    rolling.wait_turn(context, row, healthy)
+    rolling.wait_for_all(context, row, healthy)
 
 
 def write_configuration(context: Context) -> None:

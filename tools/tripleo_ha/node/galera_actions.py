@@ -1,6 +1,5 @@
 """What is done to this node's MariaDB: initialise, start, bootstrap, stop."""
 
-import json
 import os
 import pwd
 import re
@@ -9,7 +8,7 @@ import time
 from pathlib import Path
 
 from tripleo_ha import paths
-from tripleo_ha.node import sql, units
+from tripleo_ha.node import applied, sql
 from tripleo_ha.node.context import LOG, write_file
 from tripleo_ha.node.galera_facts import Files
 from tripleo_ha.run import run
@@ -29,7 +28,7 @@ def start(unit: Unit, *, bootstrap: bool = False) -> None:
         arm_bootstrap()
     else:
         BOOTSTRAP_ONCE.unlink(missing_ok=True)
-    write_file(_record(unit), json.dumps({"digest": units.digest(unit.files)}))
+    applied.note(unit)
     run(["systemctl", "reset-failed", unit.name], timeout=30, check=False)
     run(["systemctl", "start", "--no-block", unit.name], timeout=30)
 
@@ -42,11 +41,7 @@ def arm_bootstrap() -> None:
 
 def outdated(unit: Unit) -> bool:
     """Tell whether the running server was started with another content of its files."""
-    try:
-        applied = json.loads(_record(unit).read_text())["digest"]
-    except FileNotFoundError:
-        return True
-    return bool(applied != units.digest(unit.files))
+    return applied.digest_of(unit) != applied.digest(unit.files)
 
 
 def last_words(unit: Unit) -> str:
@@ -109,7 +104,3 @@ def promote() -> None:
 def _mysql() -> tuple[int, int]:
     entry = pwd.getpwnam("mysql")
     return entry.pw_uid, entry.pw_gid
-
-
-def _record(unit: Unit) -> Path:
-    return paths.RUNTIME / "applied" / f"{unit.name}.json"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from tripleo_ha.errors import Failure
@@ -132,7 +133,8 @@ def _ensure(context: Context, row: Row) -> str:
             wait_for("every member of the broker's cluster to run", lambda: _all_run(api), timeout=rolling.TURN_TIMEOUT)
 
     try:
-        return units.ensure(context, row, row.units[0], before_restart=turn)
+        its_turn = partial(rolling.is_my_turn, context)
+        return units.ensure(context, row, row.units[0], before_restart=turn, is_my_turn=its_turn)
     except CommandFailed as error:
         up = ", ".join(sorted(told_by_peers(context))) or "none"
         hint = f"it starts when a majority of the members runs (running peers: {up}); journalctl -u {row.units[0].name}"

@@ -6,46 +6,126 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tripleo_ha.cluster import Node
+from tripleo_ha.errors import Failure
 from tripleo_ha.node.context import LOG, Context
 from tripleo_ha.table import Row
 from tripleo_ha.waiting import wait_for
 
 TURN_TIMEOUT = 600.0
+CONTROLLER = "controller"
+"""What a controller publishes of its whole converge run: the ``generation`` it was for, and whether it was ``ok``."""
+
+Judge = Callable[[Mapping[str, Any]], bool]
+
+
+class Stopped(Failure):
+    """A controller before this one did not get well with the new configuration, so this one keeps the old."""
 
 
 def generation(metadata: Mapping[str, Any], row: Row) -> str:
     """Return what identifies the configuration of a row, equal on all nodes that were given the same metadata."""
-    relevant = {key: value for key, value in metadata.items() if key not in ("node", "derived")}
-    told = json.dumps([row.service, relevant], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    return _digest([row.service, common(metadata)])
 
 
-def is_done(told: Mapping[str, Any] | None, row: Row, wanted: str) -> bool:
-    """Tell from a peer's status whether it runs the wanted generation of a row."""
-    if told is None:
+def of_controller(metadata: Mapping[str, Any]) -> str:
+    """Return what identifies the whole configuration, equal on all nodes that were given the same metadata."""
+    return _digest(common(metadata))
+
+
+def common(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of the metadata is the same on every node."""
+    return {key: value for key, value in metadata.items() if key not in ("node", "derived")}
+
+
+def _digest(told: object) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def is_done(told: Mapping[str, Any] | None, wanted: str) -> bool:
+    """Tell from a peer's status whether all of it converged on the wanted generation.
+
+    :raises Stopped: it tried and failed.
+    """
+    published = (told or {}).get("published", {}).get(CONTROLLER, {})
+    if published.get("generation") != wanted:
         return False
-    return bool(told.get("published", {}).get(row.service, {}).get("generation") == wanted)
+    if published.get("ok") is False:
+        raise Stopped("it did not converge on the new configuration")
+    return bool(published.get("ok"))
+
+
+def announce(context: Context) -> None:
+    """Tell the peers that a run has begun: what an earlier one failed with is no longer the last word."""
+    wanted = of_controller(context.metadata)
+    try:
+        done = is_done({"published": context.published()}, wanted)
+    except Stopped:
+        done = False
+    if not done:
+        context.publish(CONTROLLER, generation=wanted, ok=None)
+
+
+def all_done(context: Context) -> bool:
+    """Tell whether every other controller has converged on this one's generation."""
+    wanted = of_controller(context.metadata)
+    try:
+        return all(is_done(context.peer(node), wanted) for node in context.cluster.peers)
+    except Stopped:
+        return False
+
+
+def is_my_turn(context: Context) -> bool:
+    """Tell, without waiting, whether every controller before this one has converged on this one's generation."""
+    wanted = of_controller(context.metadata)
+    try:
+        return all(is_done(context.peer(node), wanted) for node in context.cluster.nodes[: context.cluster.me.index])
+    except Stopped:
+        return False
 
 
 def wait_turn(
     context: Context,
     row: Row,
-    healthy: Callable[[Mapping[str, Any]], bool] = lambda told: True,
+    healthy: Judge = lambda told: True,
     timeout: float = TURN_TIMEOUT,
 ) -> None:
-    """Wait until every node before this one has published this row's generation and is healthy.
+    """Wait until every node before this one has converged on this generation, all of it, and is healthy.
+
+    A whole controller at a time: what else changed there may be what makes the cluster unable to spare this one.
 
     :param healthy: judges a peer's status, ``{"checks": …, "published": …}``.
+    :raises Stopped: a node before this one failed to converge; it is asked again in the next run.
     :raises TimedOut: naming the node that was waited for.
     """
-    wanted = generation(context.metadata, row)
+    wanted = of_controller(context.metadata)
     for node in context.cluster.nodes[: context.cluster.me.index]:
 
-        def turn_has_come(node: Any = node) -> bool:
+        def turn_has_come(node: Node = node) -> bool:
             told = context.peer(node)
-            return is_done(told, row, wanted) and told is not None and healthy(told)
+            try:
+                return is_done(told, wanted) and told is not None and healthy(told)
+            except Stopped as failure:
+                raise Stopped(
+                    f"{row.service} keeps its configuration here, since {node.name} failed with the new one",
+                    f"tripleo-ha-node status on {node.name} says why; corrected metadata goes on from there",
+                ) from failure
 
         began = time.monotonic()
-        wait_for(f"{node.name} to run the new {row.service} and be well", turn_has_come, timeout=timeout)
+        wait_for(f"{node.name} to run the new configuration and be well", turn_has_come, timeout=timeout)
         if (waited := time.monotonic() - began) > 1:
             LOG.info("%s: waited %.1f s for %s", row.service, waited, node.name)
+
+
+def wait_for_all(context: Context, row: Row, healthy: Judge, timeout: float = TURN_TIMEOUT) -> None:
+    """Wait until every other node is healthy, so that the cluster can spare this one.
+
+    :raises TimedOut: naming the node that is not.
+    """
+    for node in context.cluster.peers:
+
+        def well(node: Node = node) -> bool:
+            told = context.peer(node)
+            return told is not None and healthy(told)
+
+        wait_for(f"{row.service} on {node.name} to be well before it stops here", well, timeout=timeout)

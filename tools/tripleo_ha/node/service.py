@@ -26,9 +26,8 @@ def converge(context: Context, row: Row) -> None:
     """Have a service run with its present configuration, its schema migrated, its users made, and answering."""
     write_keys(context, row)
     do_once(context, row, "stopped")
-    outcomes = {
-        units.ensure(context, row, unit, before_restart=partial(rolling.wait_turn, context, row)) for unit in row.units
-    }
+    wait, its_turn = partial(rolling.wait_turn, context, row), partial(rolling.is_my_turn, context)
+    outcomes = {units.ensure(context, row, unit, before_restart=wait, is_my_turn=its_turn) for unit in row.units}
     # While an API loads, the first node does what only needs the database; the evidence then waits for the API.
     do_once(context, row, "running")
     if outcomes - {"unchanged"}:

@@ -43,5 +43,6 @@ def follow(context: Context, row: Row, unit: Unit) -> None:
     told = units.properties(unit.name, "ActiveState", "ActiveEnterTimestampMonotonic")
     entered = int(told["ActiveEnterTimestampMonotonic"]) / 1e6
     if told["ActiveState"] == "active" and entered < since:
+        rolling.wait_turn(context, row)
         units.restart(unit.name)
         context.changed(f"{row.service}: {unit.name} restarted")

@@ -1,13 +1,12 @@
 """systemd units: asked with one fork for all, started, and restarted when what they were started with changed."""
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable
+from typing import NoReturn
 
-from tripleo_ha import paths
-from tripleo_ha.node import draining
-from tripleo_ha.node.context import Context, write_file
+from tripleo_ha.errors import Failure
+from tripleo_ha.node import applied, draining
+from tripleo_ha.node.applied import digest as digest
+from tripleo_ha.node.context import Context
 from tripleo_ha.run import run
 from tripleo_ha.table import Row, Unit
 
@@ -49,48 +48,64 @@ def stop(unit: str, timeout: float = START_TIMEOUT) -> None:
     run(["systemctl", "stop", unit], timeout=timeout)
 
 
-def digest(files: Iterable[str]) -> str:
-    """Return a digest of the content of files and directories; one that is missing counts as such."""
-    total = hashlib.sha256()
-    for name in files:
-        path = Path(name)
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            total.update(f"{file}\0".encode())
-            if file.is_file():
-                total.update(file.read_bytes())
-    return total.hexdigest()
+class Waiting(Failure):
+    """Something waits for this node's turn; the next run looks again."""
 
 
 def ensure(
-    context: Context, row: Row, unit: Unit, *, before_restart: Callable[[], None] | None = None
+    context: Context,
+    row: Row,
+    unit: Unit,
+    *,
+    before_restart: Callable[[], None] | None = None,
+    is_my_turn: Callable[[], bool] = lambda: True,
 ) -> str:
     """Have a unit run with the present content of its files.
 
     What a running process was started with is recorded beside its invocation. systemd restarting a process by itself
-    does not change what counts as applied. Before a restart, the service's clients are asked to leave.
+    does not change what counts as applied. Before a restart, the service's clients are asked to leave. Until then the
+    files hold what the process was started with: what restarts it meanwhile must not be what applies a change.
 
     :param before_restart: waits for this node's turn; not called for a start, which takes nothing away from anybody.
+    :param is_my_turn: whether a start may be with the new content.
     :return: ``unchanged``, ``started``, ``restarted`` or ``reloaded``.
     """
-    record = paths.RUNTIME / "applied" / f"{unit.name}.json"
     wanted = digest(unit.files)
-    applied = json.loads(record.read_text())["digest"] if record.exists() else None
+    known = applied.digest_of(unit)
     outcome = "unchanged"
     if not is_active(unit.name):
+        if known not in (None, wanted) and not is_my_turn():
+            start_as_before(unit, start_it=lambda: start(unit.name))
         start(unit.name)
         outcome = "started"
-    elif applied != wanted:
+    elif known != wanted:
         if before_restart:
-            before_restart()
-        if unit.reload:
-            reload(unit.name)
-            outcome = "reloaded"
-        else:
-            with draining.drained(context, row):
-                restart(unit.name)
-            outcome = "restarted"
+            with applied.held(unit):
+                before_restart()
+        # Noted before, not after: when it does not come up, it is this content that did not.
+        applied.note(unit, wanted)
+        outcome = _renew(context, row, unit)
     if outcome != "unchanged":
         context.changed(f"{row.service}: {unit.name} {outcome}")
-    if applied != wanted:
-        write_file(record, json.dumps({"digest": wanted}))
+    if known != wanted:
+        applied.note(unit, wanted)
     return outcome
+
+
+def start_as_before(unit: Unit, start_it: Callable[[], None]) -> NoReturn:
+    """Start a unit with what it was started with last, and say that the new configuration is still to come.
+
+    :raises Waiting: always.
+    """
+    with applied.held(unit):
+        start_it()
+        raise Waiting(f"{unit.name} started with the configuration it had: this node's turn has not come")
+
+
+def _renew(context: Context, row: Row, unit: Unit) -> str:
+    if unit.reload:
+        reload(unit.name)
+        return "reloaded"
+    with draining.drained(context, row):
+        restart(unit.name)
+    return "restarted"

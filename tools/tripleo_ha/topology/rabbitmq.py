@@ -4,14 +4,17 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tripleo_ha.table import Row
+from tripleo_ha.table import Broker, Row
 
 LARGEST_QUEUE_GROUP = 5
 SALT_BYTES = 4
+MARK_LENGTH = 6
+MARK_ROUNDS = 20_000
 RECONCILER = "rabbit_quorum_queue_periodic_membership_reconciliation"
 DEFAULT_USER = "guest"
 VHOST = "/"
@@ -90,8 +93,28 @@ def wanted_users(metadata: Mapping[str, Any], rows: Iterable[Row]) -> tuple[User
     for row in rows:
         if row.broker:
             permission = Permission(row.broker.configure, row.broker.write, row.broker.read)
-            users.append(User(row.broker.user, metadata[row.metadata]["messaging_password"], permission=permission))
+            password = metadata[row.metadata]["messaging_password"]
+            users.append(User(user_name(row.broker, password), password, permission=permission))
     return tuple(users)
+
+
+def user_name(broker: Broker, password: str) -> str:
+    """Return the name of a service's broker user: each password has a user of its own.
+
+    RabbitMQ knows one password a user. While nodes take a new one after each other, both users are there. The mark is
+    drawn from the password slowly, so that it is of no help in guessing one.
+    """
+    drawn = hashlib.pbkdf2_hmac("sha256", password.encode(), broker.user.encode(), MARK_ROUNDS)
+    return f"{broker.user}-{drawn.hex()[:MARK_LENGTH]}"
+
+
+def former_users(wanted: Iterable[User], rows: Iterable[Row], known: Iterable[KnownUser]) -> tuple[DropUser, ...]:
+    """Return what removes the users of services' former passwords, when no node uses them any more."""
+    kept = {user.name for user in wanted}
+    services = [re.escape(row.broker.user) for row in rows if row.broker]
+    marked = re.compile(f"({'|'.join(services)})(-[0-9a-f]{{{MARK_LENGTH}}})?")
+    names = sorted(user.name for user in known if user.name not in kept and marked.fullmatch(user.name))
+    return tuple(DropUser(name) for name in names)
 
 
 def password_matches(known: KnownUser, password: str) -> bool:

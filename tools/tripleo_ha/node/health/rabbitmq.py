@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tripleo_ha import paths
 from tripleo_ha.node.health.result import CheckResult
 from tripleo_ha.node.rabbitmq_api import Api, Unauthorized, Unavailable
 from tripleo_ha.topology.rabbitmq import Membership
@@ -33,13 +34,13 @@ _memory = Memory()
 
 
 def check(metadata: Mapping[str, Any], memory: Memory = _memory) -> CheckResult:
-    """Ask the broker on this node as its user ``monitor``.
+    """Ask the broker on this node as its user ``monitor``, whose password is in a file unless the metadata hold it.
 
     A member that is down makes nobody unhealthy; being without a majority does, and so does an alarm, since a
     broker in alarm takes no more messages.
     """
     now = time.monotonic()
-    password = metadata["rabbit"]["monitor_password"]
+    password = metadata["rabbit"].get("monitor_password") or (paths.RUNTIME / "monitor-password").read_text()
     try:
         with Api("monitor", password, timeout=TIMEOUT) as api:
             alarms = api.alarms()
