@@ -114,7 +114,6 @@ def _without(name: str) -> dict[str, Any]:
     return {key: value for key, value in document().items() if key != name}
 
 
-@pytest.mark.xfail(strict=True, raises=(KeyError, TypeError), reason="read_operations promises ValueError for these")
 @pytest.mark.parametrize("line", [_without("workload"), _without("process"), document(mood="good"), [1, 2], 7])
 def test_a_line_that_is_no_operation_is_an_error_that_names_its_file(tmp_path: Path, line: Any) -> None:
     path = tmp_path / "sql-0.jsonl"

@@ -165,12 +165,19 @@ def write_lines(path: Path, records: Iterable[Operation | Strike | Overlap]) -> 
 def read_operations(paths: Iterable[Path]) -> Iterator[Operation]:
     """Yield the operations of history files, file by file; a line cut short by a crash at the end is left out.
 
-    :raises ValueError: a line is no operation.
+    :raises ValueError: a line is no operation; it names the file and the line.
     """
     for path in paths:
-        for line in path.read_text().splitlines(keepends=True):
-            if line.endswith("\n"):
-                document = json.loads(line)
-                document["workload"] = Workload(document["workload"])
-                document["outcome"] = Outcome(document["outcome"])
-                yield Operation(**document)
+        with path.open() as file:
+            for number, line in enumerate(file, 1):
+                if line.endswith("\n"):
+                    yield _operation(line, f"{path}:{number}")
+
+
+def _operation(line: str, place: str) -> Operation:
+    try:
+        document = json.loads(line)
+        kinds = {"workload": Workload(document["workload"]), "outcome": Outcome(document["outcome"])}
+        return Operation(**{**document, **kinds})
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{place}: not an operation ({type(error).__name__}: {error})") from error
