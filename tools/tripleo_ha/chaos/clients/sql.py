@@ -140,8 +140,10 @@ class Appender(SqlWorker):
             cursor.execute("SELECT items FROM lists WHERE id=%s", (key,))
             row = cursor.fetchone()
             items = json.loads(row[0]) if row else None
-            seen.append([what, key, items if what == "r" else value])
+            seen.append(["r", key, items])
             if what == "append":
+                # What is written rests on that read, so that a lost update can be told from a lost commit.
+                seen.append([what, key, value])
                 text = json.dumps([*(items or ()), value], separators=(",", ":"))
                 change = (
                     "UPDATE lists SET items=%s WHERE id=%s" if row else "INSERT INTO lists (items, id) VALUES (%s, %s)"
