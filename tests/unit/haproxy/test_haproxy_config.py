@@ -45,7 +45,7 @@ def test_exactly_the_balanced_listeners_are_offered(listeners: list[Listener], c
         assert listener.balance
         section = found[f"listen {listener.name}"]
         assert binds(section) == [f"{vips[vip]}:{listener.port}" for vip in listener.balance.vips]
-        servers = [line.split()[1:3] for line in section if line.startswith("server ")]
+        servers = [line.split()[1:3] for line in section if line.startswith("server ") and "no-check" not in line]
         assert servers == [[f"controller-{i}", f"192.0.2.{11 + i}:{listener.port}"] for i in range(count)]
         assert f"mode {listener.protocol}" in section
         assert "option httpchk" in section
@@ -116,7 +116,7 @@ def test_other_modes_go_on_to_another_server() -> None:
     section = sections(render(tables.api(mode="leastconn")))["listen api"]
     assert "balance leastconn" in section
     assert "option redispatch 1" in section
-    assert not [line for line in section if "stick" in line or line.endswith(" backup")]
+    assert not [line for line in section if "stick" in line or (line.endswith(" backup") and "no-check" not in line)]
 
 
 def test_connections_under_way_end_with_their_server() -> None:
@@ -138,7 +138,8 @@ def test_clients_cannot_forge_what_haproxy_says_of_them() -> None:
         assert f"http-request del-header {header}" in section
     assert section.index("http-request del-header X-Forwarded-For") < section.index("option forwardfor")
     served_by = [line for line in section if "set-header X-Served-By" in line]
-    assert served_by == ["http-response set-header X-Served-By %s if { src 192.0.2.0/24 }"]
+    server = "%[srv_name,regsub(-unchecked$,)]"
+    assert served_by == [f"http-response set-header X-Served-By {server} if {{ src 192.0.2.0/24 }}"]
 
 
 def test_extra_options_stand_after_ours_so_that_they_win() -> None:
@@ -198,3 +199,17 @@ def test_digest_of_a_foreign_description_is_empty() -> None:
     assert haproxy.digest_of("tripleo-ha 123") == "123"
     assert haproxy.digest_of("my load balancer") == ""
     assert haproxy.digest("global\n    daemon\n") == ""
+
+
+def test_requests_go_somewhere_while_no_api_answers_its_check_in_time() -> None:
+    """Checks that all time out tell of a busy machine; a health endpoint that says no, of a service that must not."""
+    found = sections(render(tables.api("identity", 5000), tables.sql()))
+    spare = [line.split() for line in found["listen identity"] if "no-check" in line]
+    assert [words[1] for words in spare] == [f"controller-{index}-unchecked" for index in range(3)]
+    assert all("backup" in words and words[2].endswith(":5000") for words in spare)
+    assert "option allbackups" in found["listen identity"]
+    header = next(line for line in found["listen identity"] if "set-header X-Served-By" in line)
+    assert "regsub(-unchecked$,)" in header, "who answered is a controller, however it was reached"
+    ids = [line.split()[4] for line in found["listen identity"] if line.startswith("server ")]
+    assert len(set(ids)) == len(ids)
+    assert not [line for line in found["listen mysql"] if "no-check" in line or "allbackups" in line]

@@ -29,6 +29,8 @@ RETRIES = 3
 DEAD_CLIENT_S = 10
 DEAD_SERVER_S = 5
 """Silence of the TCP stack at the other end after which a session is given up."""
+UNCHECKED = "-unchecked"
+UNCHECKED_IDS = 1000
 DIGEST_MARK = "tripleo-ha"
 
 
@@ -197,7 +199,8 @@ def _http(cluster: Cluster) -> Iterator[str]:
     yield "    http-request set-header X-Forwarded-Proto http"
     yield "    http-response del-header X-Served-By"
     if control := cluster.virtual_ips.get("control"):
-        yield f"    http-response set-header X-Served-By %s if {{ src {control.network} }}"
+        server = f"%[srv_name,regsub({UNCHECKED}$,)]"
+        yield f"    http-response set-header X-Served-By {server} if {{ src {control.network} }}"
 
 
 def _tcp() -> Iterator[str]:
@@ -257,6 +260,17 @@ def _servers(listener: Listener, balance: Balance, cluster: Cluster) -> Iterator
     for node in cluster.nodes:
         spare = " backup" if balance.mode == "single" and node.index else ""
         yield f"    server {node.name} {_end(node.ip, listener.port)} id {node.id}{spare}"
+    if listener.protocol == "http" and not check.port and balance.mode != "single":
+        yield from _unchecked(listener, cluster)
+
+
+def _unchecked(listener: Listener, cluster: Cluster) -> Iterator[str]:
+    # A machine that is busy beyond measure answers no check in time, on any node. Refusing everybody then would only
+    # add to it: while every server is marked down, requests go to all of them as if there were no checks.
+    yield "    option allbackups"
+    for node in cluster.nodes:
+        end = _end(node.ip, listener.port)
+        yield f"    server {node.name}{UNCHECKED} {end} id {UNCHECKED_IDS + node.id} no-check backup"
 
 
 def _end(ip: str, port: int) -> str:
