@@ -1,25 +1,27 @@
 """Making a bed, waiting until it is good, and looking at the processes in it from outside."""
 
-import re
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tripleo_ha import paths
+from tripleo_ha.chaos.evidence import save_journals
+from tripleo_ha.chaos.model import Overlap
+from tripleo_ha.chaos.outside import Places, View
+from tripleo_ha.chaos.sampling import Sampler
 from tripleo_ha.devtest.bed import Bed
-from tripleo_ha.errors import Failure, TimedOut
 from tripleo_ha.node.facts import NodeFacts
-from tripleo_ha.run import CommandFailed, run
+from tripleo_ha.run import run
 from tripleo_ha.verify.live import table, until_good, waiting_for
-from tripleo_ha.verify.runner import Target, verify
+from tripleo_ha.verify.runner import Target
 from tripleo_ha.verify.transport import BedTransport
 
 REPORTS = paths.CHECKOUT / "reports"
 UP_S = 1800.0
 GOOD_S = 150.0
+__all__ = ["SingletonWatch", "save_journals"]
 DEVTEST = (str(Path(sys.executable).with_name("tripleo-ha")), "devtest")
 
 
@@ -92,21 +94,19 @@ def assert_good(target: Target, wait: float = GOOD_S) -> float:
 
 def holders(target: Target) -> dict[str, str]:
     """Return the node that holds each virtual IP."""
-    facts = facts_of(target)
-    return {
-        name: node
-        for name, vip in target.cluster.virtual_ips.items()
-        for node, each in facts.items()
-        if any(vip.ip in found for found in each.addresses.values())
-    }
+    return dict(_view(target).roles().holders)
 
 
 def writer(target: Target) -> str:
     """Return the node that takes the SQL writes."""
-    result = next(check for check in verify(target) if check.name == "balance.mysql.control")
-    names = [node for node in target.transport.nodes if f"{node} " in result.evidence]
-    assert result.ok, result.evidence
-    return names[0]
+    node = _view(target).writer()
+    assert node, "nobody takes the SQL writes"
+    return node
+
+
+def _view(target: Target) -> View:
+    assert isinstance(target.transport, BedTransport)
+    return View(target.transport.bed, target)
 
 
 def facts_of(target: Target) -> dict[str, NodeFacts]:
@@ -116,69 +116,21 @@ def facts_of(target: Target) -> dict[str, NodeFacts]:
         return dict(zip(names, pool.map(target.facts, names), strict=True))
 
 
-def where(bed: Bed, pattern: str) -> set[str]:
-    """Return the nodes in which a process with such a command line runs, by this machine's own process table."""
-    spaces = {}
-    for node in bed.nodes:
-        try:
-            spaces[_space(bed.leader(node.name))] = node.name
-        except (OSError, Failure):
-            continue
-    expression = re.compile(pattern)
-    found = set()
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if expression.search(command):
-                found.add(spaces.get(_space(int(entry.name)), ""))
-        except OSError:
-            continue
-    return found - {""}
-
-
-def _space(pid: int) -> str:
-    return str(Path(f"/proc/{pid}/ns/pid").readlink())
-
-
-class SingletonWatch:
+class SingletonWatch(Sampler):
     """Looks several times a second on how many nodes each singleton runs, for the time of a ``with`` statement."""
 
     def __init__(self, bed: Bed, target: Target) -> None:
-        self._bed = bed
-        self._patterns = {row.service: row.singleton_process for row in target.rows if row.singleton_process}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self.twice: list[tuple[str, set[str]]] = []
-        """Every moment at which a service ran on more than one node."""
+        self.view = View(bed, target)
+        super().__init__(self.view)
 
-    def __enter__(self) -> "SingletonWatch":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def now(self) -> dict[str, set[str]]:
+    def now(self) -> Places:
         """Return the nodes on which each singleton runs now."""
-        return {service: where(self._bed, pattern) for service, pattern in self._patterns.items()}
+        return self.view.singletons()
 
-    def _run(self) -> None:
-        while not self._stop.wait(0.2):
-            self.twice += [(service, nodes) for service, nodes in self.now().items() if len(nodes) > 1]
-
-
-def save_journals(bed: Bed, directory: Path) -> None:
-    """Save the end of every running node's journal."""
-    directory.mkdir(parents=True, exist_ok=True)
-    for node in bed.nodes:
-        try:
-            text = bed.exec(node.name, ["journalctl", "--no-pager", "-b", "-n", "3000"], timeout=60).stdout
-        except (CommandFailed, TimedOut, Failure) as failure:
-            text = str(failure)
-        (directory / f"{node.name}.log").write_text(text)
+    @property
+    def twice(self) -> list[Overlap]:
+        """Every time during which a service ran on more than one node; complete once the watch is over."""
+        return self.overlaps
 
 
 def everywhere(bed: Bed, argv: Sequence[str], timeout: float) -> dict[str, tuple[int, float, str]]:

@@ -57,6 +57,14 @@ def test_the_writer_has_the_sql_sessions_and_sessions_elsewhere_do_not_count(one
     assert outside.writer_of(outside.servers(STATISTICS.format(one=one, two=two))) == writer
 
 
+@pytest.mark.parametrize(
+    ("names", "writer"), [(["one"], "one"), (["one", "one"], "one"), ([], ""), (["one", "two"], "")]
+)
+def test_without_a_session_the_writer_is_the_one_in_the_stick_table(names: list[str], writer: str) -> None:
+    entries = [f"0x7f44: key={key} use=0 exp=0 shard=0 server_id=1 server_key={name}" for key, name in enumerate(names)]
+    assert outside.remembered("\n".join(["# table: mysql, type: integer, size:102400, used:1", *entries])) == writer
+
+
 def test_an_answer_that_was_cut_short_has_no_servers() -> None:
     assert outside.servers("") == []
 

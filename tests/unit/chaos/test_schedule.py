@@ -106,7 +106,8 @@ def test_what_cannot_be_struck_is_refused(wanted: str, scale: int, said: str) ->
 
 def test_every_fault_can_choose_when_roles_are_on_one_node_or_apart() -> None:
     nodes = ("a", "b", "c")
-    for roles in (Roles(nodes, "a", {"control": "a", "public": "a"}), Roles(nodes, "a", {"control": "b", "public": "c"})):
+    for holders in ({"control": "a", "public": "a"}, {"control": "b", "public": "c"}):
+        roles = Roles(nodes, "a", holders)
         for each in catalogue.ALL.values():
             struck = each.choose(roles, schedule.chance_of(1, 1, each.name))
             assert struck

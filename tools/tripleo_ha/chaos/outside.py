@@ -45,9 +45,15 @@ class View:
         }
 
     def writer(self) -> str:
-        """Return the node to which the holder of the control address sends SQL sessions; empty when that is unknown."""
+        """Return the node to which the holder of the control address sends SQL sessions; empty when that is unknown.
+
+        Where nobody has a session, it is the one that HAProxy keeps in mind for the next.
+        """
         holders = self.holders().get(CONTROL, frozenset())
-        return writer_of(self.statistics(next(iter(holders)))) if len(holders) == 1 else ""
+        if len(holders) != 1:
+            return ""
+        (holder,) = holders
+        return writer_of(self.statistics(holder)) or remembered(self._ask(holder, f"show table {SQL_LISTENER}"))
 
     def roles(self) -> Roles:
         """Return who does what; what nobody or more than one does is left out."""
@@ -78,10 +84,12 @@ class View:
 
     def statistics(self, node: str) -> list[dict[str, str]]:
         """Return what HAProxy on a node says of each server; nothing when it does not answer."""
+        return servers(self._ask(node, "show stat"))
+
+    def _ask(self, node: str, command: str) -> str:
         with contextlib.suppress(OSError, Failure):
-            path = PROC / str(self._bed.leader(node)) / f"root{SOCKET}"
-            return servers(_asked(path, "show stat"))
-        return []
+            return _asked(PROC / str(self._bed.leader(node)) / f"root{SOCKET}", command)
+        return ""
 
     def _each(self, name: str) -> Iterator[tuple[str, str]]:
         """Yield the text of a file below ``/proc/PID`` of every node that is on."""
@@ -139,6 +147,15 @@ def writer_of(rows: Iterable[Mapping[str, str]]) -> str:
     sessions = {row["svname"]: int(row["scur"] or 0) for row in rows if row["pxname"] == SQL_LISTENER}
     busiest = max(sessions, key=lambda name: sessions[name], default="")
     return busiest if sessions.get(busiest) else ""
+
+
+def remembered(table: str) -> str:
+    """Return the server that HAProxy's ``show table`` names, or an empty string when there is none or several.
+
+    Source: HAProxy's management guide, "show table"; ``server_key`` is the server's name.
+    """
+    names = set(re.findall(r"\bserver_key=(\S+)", table))
+    return names.pop() if len(names) == 1 else ""
 
 
 def _only(places: Places) -> dict[str, str]:

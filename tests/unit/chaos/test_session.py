@@ -1,0 +1,212 @@
+"""How one strike is done, whatever goes wrong in it, and when clients count as served."""
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tripleo_ha.chaos.faults.model import POWERED, Fault, Field, Roles
+from tripleo_ha.chaos.history import ENOUGH, History
+from tripleo_ha.chaos.interrupt import Interrupts
+from tripleo_ha.chaos.model import Kind, Operation, Outcome, Strike, Workload, write_lines
+from tripleo_ha.chaos.session import Ground, _Doing
+from tripleo_ha.errors import Failure, TimedOut
+
+ROLES = Roles(("a", "b", "c"), "a", {"control": "b"})
+
+
+class FakeSession:
+    """Stands for a session; every step is kept in order."""
+
+    def __init__(self, *, served: str = "", whole: str = "", minority: str = "") -> None:
+        self.steps: list[str] = []
+        self.account = None
+        self.cluster = SimpleNamespace(minority_serves=lambda nodes, account: self._step("minority") or minority)
+        self._served = served
+        self._whole = whole
+        self._clock = 100.0
+
+    def roles(self) -> Roles:
+        return ROLES
+
+    def begin(self) -> float:
+        self._step("begin")
+        return self._clock
+
+    def wait_served(self, since: float, timeout: float) -> None:
+        self._step("served")
+        if self._served:
+            raise TimedOut(self._served)
+
+    def wait_whole(self, since: float, timeout: float) -> float:
+        self._step("whole")
+        if self._whole:
+            raise TimedOut(self._whole)
+        return since + 1
+
+    def _step(self, name: str) -> None:
+        self.steps.append(name)
+
+
+def strike(
+    session: FakeSession,
+    inject: Callable[[Field], Any] = lambda field: None,
+    heal: Callable[[Field], Any] = lambda field: None,
+    nodes: tuple[str, ...] = ("a",),
+    **rest: Any,
+) -> tuple[Strike, _Doing]:
+    def injected(field: Field) -> None:
+        session.steps.append("inject")
+        inject(field)
+
+    def healed(field: Field) -> None:
+        session.steps.append("heal")
+        heal(field)
+
+    fault = Fault("fault", Kind.OTHER, "", lambda roles, random: nodes, injected, healed, **rest)
+    ground = Ground(None, ROLES, nodes, Random(1), session.wait_served)  # type: ignore[arg-type]
+    doing = _Doing(session, fault, ground)  # type: ignore[arg-type]
+    doing.run(SimpleNamespace(held=nullcontext))
+    return doing.record(3), doing
+
+
+def failing(error: BaseException) -> Callable[[Field], None]:
+    def fail(field: Field) -> None:
+        raise error
+
+    return fail
+
+
+def test_a_strike_is_injected_endured_healed_and_recovered_from() -> None:
+    session = FakeSession()
+    done, _ = strike(session)
+    assert session.steps == ["begin", "inject", "served", "heal", "whole"]
+    assert (done.number, done.fault, done.injected, done.trouble, done.serving) == (3, "fault", 100.0, "", True)
+    assert done.redundant == done.healed + 1
+
+
+def test_a_fault_that_leaves_no_majority_is_healed_without_waiting_for_clients() -> None:
+    session = FakeSession()
+    strike(session, served=False)
+    assert session.steps == ["begin", "inject", "heal", "whole"]
+
+
+@pytest.mark.parametrize(("node", "serving"), [("a", True), ("b", True), ("c", False)])
+def test_writer_and_holders_serve(node: str, serving: bool) -> None:
+    assert strike(FakeSession(), nodes=(node,))[0].serving is serving
+
+
+def test_what_cannot_be_injected_is_trouble_and_healed_all_the_same() -> None:
+    session = FakeSession()
+    done, _ = strike(session, inject=failing(Failure("no such process")))
+    assert session.steps[-2:] == ["heal", "whole"]
+    assert "no such process" in done.trouble
+    assert done.redundant is not None
+
+
+def test_clients_that_stay_unserved_are_trouble_and_the_cause_is_healed() -> None:
+    session = FakeSession(served="sql 0: refused")
+    done, _ = strike(session)
+    assert "while the cause lasted: sql 0: refused" in done.trouble
+    assert session.steps[-2:] == ["heal", "whole"]
+
+
+def test_a_cluster_that_is_not_whole_again_has_no_time_of_redundancy() -> None:
+    done, _ = strike(FakeSession(whole="b is off"))
+    assert done.redundant is None
+    assert "b is off" in done.trouble
+
+
+def test_a_heal_that_fails_is_trouble() -> None:
+    done, _ = strike(FakeSession(), heal=failing(Failure("b does not boot")))
+    assert "not healed: b does not boot" in done.trouble
+
+
+def test_an_interrupt_is_healed_and_recorded_and_kept_for_later() -> None:
+    session = FakeSession()
+    done, doing = strike(session, inject=failing(KeyboardInterrupt()))
+    assert session.steps == ["begin", "inject", "heal", "whole"]
+    assert doing.interrupt is not None
+    assert done.trouble == ""
+
+
+def test_what_a_minority_serves_is_trouble() -> None:
+    done, _ = strike(FakeSession(minority="a took a write"), minority=True)
+    assert "a took a write" in done.trouble
+
+
+def test_an_outage_is_counted_from_when_the_last_nodes_agents_had_started() -> None:
+    done, _ = strike(FakeSession(), heal=lambda field: field.note(POWERED, 123.5))
+    assert done.powered == 123.5
+
+
+def test_signals_wait_until_what_must_be_finished_is() -> None:
+    steps = []
+    with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:
+        with interrupts.held():
+            with interrupts.held():
+                os.kill(os.getpid(), signal.SIGTERM)
+                steps.append("inner")
+            steps.append("outer")
+        steps.append("never")
+    assert steps == ["inner", "outer"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_signals_take_effect_at_once_otherwise() -> None:
+    with pytest.raises(KeyboardInterrupt), Interrupts():
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+
+
+def operation(began: float, outcome: Outcome = Outcome.OK, workload: Workload = Workload.BANK) -> Operation:
+    return Operation(workload, 7, began, began + 0.5, outcome, None, "" if outcome is Outcome.OK else "Lost 2013")
+
+
+def test_a_client_is_served_after_some_successes_since_then(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    file = tmp_path / "sql-0.jsonl"
+    assert history.waiting(0, [Workload.BANK]) == ["bank: nothing tried yet"]
+    write_lines(file, [operation(10, Outcome.FAIL), *[operation(11 + at) for at in range(ENOUGH - 1)]])
+    history.follow()
+    assert history.waiting(10.5, [Workload.BANK]) == ["bank 7: succeeds"]
+    write_lines(file, [operation(20), operation(21, Outcome.INFO)])
+    history.follow()
+    assert history.waiting(10.5, [Workload.BANK]) == []
+    assert history.waiting(11.5, [Workload.BANK]) == ["bank 7: Lost 2013"]
+
+
+def test_old_successes_do_not_serve_a_client_that_has_failed_since(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    write_lines(tmp_path / "x.jsonl", [operation(at) for at in range(10)])
+    write_lines(tmp_path / "x.jsonl", [operation(10 + at, Outcome.FAIL) for at in range(10)])
+    history.follow()
+    assert history.waiting(0, []) == ["bank 7: Lost 2013"]
+
+
+def test_a_line_that_is_being_written_is_read_when_it_is_whole(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    write_lines(tmp_path / "x.jsonl", [operation(1), operation(2)])
+    text = (tmp_path / "x.jsonl").read_bytes()
+    (tmp_path / "x.jsonl").write_bytes(text[:-5])
+    history.follow()
+    assert [each.began for each in history.recent] == [1]
+    (tmp_path / "x.jsonl").write_bytes(text)
+    history.follow()
+    assert [each.began for each in history.recent] == [1, 2]
+    history.forget(2)
+    assert [each.began for each in history.recent] == [2]
+
+
+def test_what_only_accounts_is_not_waited_for(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    write_lines(tmp_path / "x.jsonl", [operation(1, Outcome.FAIL, Workload.CONSUME)])
+    history.follow()
+    assert history.waiting(0, []) == []
+    assert history.recent == []
