@@ -3,6 +3,7 @@
 import importlib
 import logging
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -41,7 +42,10 @@ def server(settings: Settings, base: Path, name: str, endpoint: object) -> Any:
     """Return a server, not started, whose methods are those of ``endpoint``."""
     found = load()
     target = found.Target(topic=_topic(settings), server=name)
-    return found.get_rpc_server(_transport(settings, base, name), target, [endpoint], executor=EXECUTOR)
+    with warnings.catch_warnings():
+        # It warns of the argument whatever its value, and takes eventlet without it.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return found.get_rpc_server(_transport(settings, base, name), target, [endpoint], executor=EXECUTOR)
 
 
 def log_to(path: Path) -> None:

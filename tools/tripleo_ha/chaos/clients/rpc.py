@@ -8,7 +8,9 @@ the cluster does.
 
 import contextlib
 import itertools
+import logging
 import multiprocessing
+import os
 import signal
 import threading
 import time
@@ -169,10 +171,12 @@ def serve(settings: Settings, base: Path, index: int, pipe: "Connection") -> Non
     name = f"server{index}"
     library.log_to(base.with_name(f"{base.name}-{name}.log"))
     server = library.server(settings, base, name, Endpoint(pipe))
-    server.start()
+    # In a thread, because the library waits for a broker without end, both to start and to stop.
+    threading.Thread(target=server.start, daemon=True).start()
     with contextlib.suppress(EOFError, OSError):
         pipe.recv()
-    server.stop()
+    logging.shutdown()
+    os._exit(0)
 
 
 def _end(servers: Sequence["SpawnProcess"], pipes: Sequence["Connection"]) -> None:
@@ -181,7 +185,6 @@ def _end(servers: Sequence["SpawnProcess"], pipes: Sequence["Connection"]) -> No
     deadline = time.monotonic() + END_S
     for server in servers:
         server.join(timeout=max(0.0, deadline - time.monotonic()))
-        # The library waits for a broker without end.
         server.kill()
         server.join()
 
