@@ -258,11 +258,15 @@ def test_a_node_is_online_when_it_may_run_resources():
     assert [topology.has_node(status, f"controller-{index}") for index in range(4)] == [True, True, True, False]
 
 
-def judged_by_pacemaker(cib, file):
-    """Run ``crm_verify``, with the newest schema that the Pacemaker of this machine knows: the image's may be newer."""
+def newest_schema():
+    """Return the newest schema that the Pacemaker of this machine knows: the image's may be newer."""
     known = [path.stem for path in Path("/usr/share/pacemaker").glob("pacemaker-[0-9]*.rng")]
-    newest = max(known, key=lambda name: [int(part) for part in name.partition("-")[2].split(".")])
-    file.write_text(cib.replace(topology.SCHEMA, newest))
+    return max(known, key=lambda name: [int(part) for part in name.partition("-")[2].split(".")])
+
+
+def judged_by_pacemaker(cib, file):
+    """Run ``crm_verify``."""
+    file.write_text(cib.replace(topology.SCHEMA, newest_schema()))
     return subprocess.run(["crm_verify", "--xml-file", file, "-V"], capture_output=True, text=True, check=False)
 
 

@@ -48,7 +48,8 @@ class NodeFacts:
     """One controller as it sees itself.
 
     ``image`` is the image's identity; ``addresses`` are by interface; ``singletons`` are pids by service;
-    ``galera`` are wsrep status variables, ``broker_users`` the users that exist. ``problems`` names, by fact, what
+    ``galera`` are wsrep status variables, ``broker_users`` the users that exist, ``unfenced``
+    what keeps Pacemaker from fencing. ``problems`` names, by fact, what
     could not be learnt and why; the fact then has its empty value.
     """
 
@@ -64,6 +65,7 @@ class NodeFacts:
     galera: Mapping[str, str] = field(default_factory=dict)
     broker: tuple[BrokerMember, ...] = ()
     broker_users: tuple[str, ...] = ()
+    unfenced: tuple[str, ...] = ()
     problems: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -83,6 +85,7 @@ def from_document(document: Mapping[str, Any]) -> NodeFacts:
     fields["singletons"] = {name: tuple(pids) for name, pids in fields.get("singletons", {}).items()}
     fields["failed_units"] = tuple(fields.get("failed_units", ()))
     fields["broker_users"] = tuple(fields.get("broker_users", ()))
+    fields["unfenced"] = tuple(fields.get("unfenced", ()))
     return NodeFacts(**fields)
 
 

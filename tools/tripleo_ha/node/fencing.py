@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from tripleo_ha import cluster as clusters
 from tripleo_ha.errors import Failure, TimedOut
-from tripleo_ha.node import corosync, units
+from tripleo_ha.node import cib, corosync, units
 from tripleo_ha.node.context import LOG, Context, write_file
 from tripleo_ha.table import Row
 from tripleo_ha.topology import fencing as topology
@@ -87,6 +88,21 @@ def wait_for_members(context: Context, row: Row) -> None:
         wait_for("the other nodes to be members", over, timeout=2 * PATIENCE_S, interval=0.3)
     except TimedOut as error:
         LOG.warning("%s", error)
+
+
+def problems(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a line for each lost node that is not fenced, and for each device that could not fence its node."""
+    cluster = clusters.from_metadata(metadata)
+    if not topology.configured(cluster, metadata):
+        return ()
+    status = cib.status()
+    if status is None:
+        return ("Pacemaker does not answer, so it fences nobody",)
+    idle = topology.idle(status, cluster, metadata)
+    return (
+        *told(status),
+        *(f"the fence device of {node} does not answer, or waits to be tried again" for node in idle),
+    )
 
 
 def told(status: ElementTree.Element) -> list[str]:

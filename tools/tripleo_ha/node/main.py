@@ -90,4 +90,16 @@ def status() -> int:
     print(f"configuration {told['generation']}: {'converged' if told['ok'] else 'not converged'}")  # noqa: T201
     for service, reason in {**told["failures"], **told["skipped"]}.items():
         print(f"  {service}: {reason}")  # noqa: T201
+    for problem in _fencing():
+        print(f"  fencing: {problem}")  # noqa: T201
     return 0 if told["ok"] and not refused.exists() else 1
+
+
+def _fencing() -> tuple[str, ...]:
+    accepted = paths.RUNTIME / "metadata.json"
+    metadata = json.loads(accepted.read_text()) if accepted.exists() else {}
+    if not metadata.get("pacemaker", {}).get("fencing"):
+        return ()
+    from tripleo_ha.node import fencing
+
+    return fencing.problems(metadata)

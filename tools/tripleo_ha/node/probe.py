@@ -13,7 +13,7 @@ import pymysql
 
 from tripleo_ha import paths, table
 from tripleo_ha.errors import Failure
-from tripleo_ha.node import exposure, procfs, trial
+from tripleo_ha.node import exposure, fencing, procfs, trial
 from tripleo_ha.node.facts import BrokerMember, NodeFacts
 from tripleo_ha.node.local import Management, mysql_root
 from tripleo_ha.run import run
@@ -58,6 +58,7 @@ def gather() -> NodeFacts:
         galera=take("galera", _galera, {}) if "mysql" in metadata else {},
         broker=take("broker", lambda: _broker(metadata), ()) if "rabbit" in metadata else (),
         broker_users=take("broker users", lambda: _broker_users(metadata), ()) if "rabbit" in metadata else (),
+        unfenced=take("fencing", lambda: fencing.problems(metadata), ()) if "pacemaker" in metadata else (),
         problems=take.problems,
     )
 

@@ -85,6 +85,19 @@ def agents(metadata: Mapping[str, Any]) -> dict[str, list[str]]:
     return found
 
 
+def idle(status: Element, cluster: Cluster, metadata: Mapping[str, Any]) -> list[str]:
+    """Return the nodes whose device no node uses at present, as when it does not answer.
+
+    :param status: what ``crm_mon --output-as=xml`` tells.
+    """
+    started = {
+        found.get("id")
+        for found in status.iterfind("resources//resource")
+        if found.get("role") == "Started" and found.get("failed") != "true"
+    }
+    return [node for node in configured(cluster, metadata) if resource(node) not in started]
+
+
 def unfenced(status: Element) -> dict[str, str]:
     """Return why each node that is to be fenced is not yet, by its name.
 
@@ -97,10 +110,11 @@ def unfenced(status: Element) -> dict[str, str]:
 
 
 def _reason(status: Element, node: str) -> str:
+    # The latest comes first, what is going on before all; a success is of an earlier time.
     for event in status.iterfind("fence_history/fence_event"):
-        if event.get("target") == node:
+        if event.get("target") == node and event.get("status") != "success":
             told = event.get("exit-reason") or event.get("extended-status") or event.get("status", "")
-            return f"{event.get('action', '')} {event.get('status', '')}: {told}" if told else "being fenced"
+            return f"{event.get('action', '')}: {told}"
     return "not fenced yet"
 
 

@@ -138,7 +138,7 @@ def _properties(cluster: Cluster, metadata: Mapping[str, Any]) -> dict[str, str]
     return {
         "cluster-name": cluster.name,
         "dc-deadtime": "2s",
-        # Otherwise a busy processor slows down just what is to bring services back; measured: 7 s at a load of 30 a core.
+        # Otherwise a busy processor slows down just what is to bring services back: by 7 s at 30 a core.
         "load-threshold": "0%",
         "no-quorum-policy": "stop" if len(cluster.nodes) > 1 else "ignore",
         "stonith-enabled": "true" if fencing.is_on(cluster, metadata) else "false",

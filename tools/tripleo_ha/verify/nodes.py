@@ -6,6 +6,7 @@ from typing import Any
 from tripleo_ha.cluster import Cluster
 from tripleo_ha.node.facts import NodeFacts, Socket
 from tripleo_ha.table import Row
+from tripleo_ha.topology import fencing as topology
 from tripleo_ha.verify.result import CheckResult, Problem, listed
 
 Facts = Sequence[NodeFacts]
@@ -102,6 +103,15 @@ def singletons(facts: Facts, rows: Iterable[Row]) -> list[CheckResult]:
             ok = len(running) == 1
             results.append(CheckResult(f"singleton.{row.service}", ok, f"runs on {listed(running, 'no node')}"))
     return results
+
+
+def fencing(facts: Facts, cluster: Cluster, metadata: Mapping[str, Any]) -> list[CheckResult]:
+    """Every node that is to be fenced is, and every fence device answers; nothing where there are none."""
+    devices = topology.configured(cluster, metadata)
+    if not devices:
+        return []
+    bad = sorted({line for each in facts for line in each.unfenced})
+    return [_result("fencing", bad, f"the fence devices of {listed(set(devices))} answer, nobody waits for one")]
 
 
 def listening(facts: Facts, cluster: Cluster, rows: Sequence[Row], metadata: Mapping[str, Any]) -> CheckResult:

@@ -141,6 +141,7 @@ def _facts(target: Target, told: Mapping[str, NodeFacts | Problem]) -> list[Chec
         results += [nodes.broker(facts, target.cluster), nodes.broker_users(facts)]
     if target.has("pacemaker"):
         results += nodes.virtual_ips(facts, target.cluster) + nodes.singletons(facts, target.rows)
+        results += nodes.fencing(facts, target.cluster, target.metadata)
     return results
 
 
