@@ -8,6 +8,7 @@ from tripleo_ha.node import databases, galera_facts
 from tripleo_ha.node.databases import Account
 from tripleo_ha.node.galera_facts import Files
 from tripleo_ha.node.health.galera import ailment
+from tripleo_ha.run import run
 from tripleo_ha.topology import galera_config
 from tripleo_ha.topology.galera import NULL_UUID, Facts, Phase, View
 
@@ -45,8 +46,45 @@ def test_after_a_crash_the_position_comes_from_the_redo_log_and_the_view_from_it
     member_files(tmp_path).gvwstate.write_text(GVWSTATE)
     told = on_disk(tmp_path, (UUID, 41))
     view = View("3 dc8164ed 12", frozenset({"dc8164ed", "e2712531"}))
-    assert told == Facts(Phase.DOWN, UUID, 41, member="dc8164ed", view=view)
+    assert told == Facts(Phase.DOWN, UUID, 41, member="dc8164ed", view=view, behind=True)
     assert told.eligible
+    galera_facts.Files(tmp_path).caught_up.touch()
+    assert not on_disk(tmp_path, (UUID, 41)).behind
+
+
+SCRIPT = "elements/mariadb-galera/static/usr/local/libexec/tripleo-ha-galera-evidence"
+
+
+def start(root: Path) -> None:
+    run(["sh", str(Path(__file__).parents[3] / SCRIPT), str(root)], timeout=10)
+
+
+def test_a_start_that_enters_no_component_leaves_the_evidence_whole(tmp_path: Path) -> None:
+    files = member_files(tmp_path)
+    files.gvwstate.write_text(GVWSTATE)
+    files.caught_up.touch()
+    for _ in range(3):
+        start(tmp_path)
+        assert files.gvwstate.exists()
+        assert not files.caught_up.exists()
+        assert not on_disk(tmp_path, (UUID, 41)).behind
+
+
+def test_a_joiner_that_never_caught_up_does_not_form_its_view_again(tmp_path: Path) -> None:
+    files = member_files(tmp_path)
+    files.gvwstate.write_text(GVWSTATE)
+    files.caught_up.touch()
+    start(tmp_path)
+    files.gvwstate.write_text(GVWSTATE.replace("12", "14"))
+    assert on_disk(tmp_path, (UUID, 41)).behind
+    start(tmp_path)
+    assert on_disk(tmp_path, (UUID, 41)).view is None
+    start(tmp_path)
+
+
+def test_what_a_state_left_behind_is_kept_beside_it(tmp_path: Path) -> None:
+    member_files(tmp_path).history.write_text('["old"]')
+    assert on_disk(tmp_path, (UUID, 41)).history == ("old",)
 
 
 def test_a_torn_view_file_is_no_view(tmp_path: Path) -> None:
@@ -73,7 +111,8 @@ def test_a_transfer_cut_short_and_a_missing_grastate_are_not_eligible(tmp_path: 
 
 
 def test_facts_travel_through_json() -> None:
-    facts = Facts(Phase.DOWN, UUID, 7, True, False, "m", View("1", frozenset({"m", "n"})), "a")
+    view = View("1", frozenset({"m", "n"}))
+    facts = Facts(Phase.DOWN, UUID, 7, True, False, True, "m", view, "a", ("old",), "g")
     assert galera_facts.from_published(galera_facts.to_publish(facts)) == facts
 
 
@@ -96,6 +135,24 @@ def test_a_peer_that_was_started_and_does_not_answer_is_starting_and_a_silent_on
     assert started.phase is Phase.STARTING
     assert galera_facts.of_peer(None) is None
     assert galera_facts.of_peer(told(None)) is None
+
+
+def test_an_older_image_tells_less() -> None:
+    published = galera_facts.to_publish(Facts(Phase.DOWN, UUID, 7))
+    for name in ("behind", "history", "generation"):
+        del published[name]
+    assert galera_facts.from_published(published) == Facts(Phase.DOWN, UUID, 7)
+
+
+def test_the_last_view_of_a_running_server_counts_while_it_is_the_same_server() -> None:
+    view = View("1", frozenset({"m", "n"}))
+    stated = Facts(Phase.NON_PRIMARY, UUID, 7, member="m", view=view, history=("old",), generation="g")
+    live = {"cluster_status": "non-Primary", "local_state_uuid": UUID, "last_committed": "9"}
+    same, another = (galera_facts.of_peer(told(stated, **live, gcomm_uuid=member)) for member in ("m", "x"))
+    assert same
+    assert another
+    assert (same.view, same.history, same.generation) == (view, ("old",), "g")
+    assert (another.view, another.history) == (None, ("old",))
 
 
 HEALTHY = {"cluster_status": "Primary", "local_state": "4", "ready": "ON"}

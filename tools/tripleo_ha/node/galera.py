@@ -43,11 +43,12 @@ def converge(context: Context, row: Row) -> None:
         restart_alone(context, row, unit)
     units.ensure(context, row, unit, before_restart=lambda: wait_turn(context, row))
     wait_for("Galera on this node to be Synced", synced, timeout=START_BOUND, interval=0.2, why=_state)
+    keep_evidence(context)
     databases.converge(context)
     galera_facts.LOST.unlink(missing_ok=True)
     context.publish(
         row.service,
-        state=galera_facts.to_publish(Facts(Phase.PRIMARY)),
+        state=galera_facts.to_publish(member(context, Facts(Phase.PRIMARY))),
         lost=[],
         generation=rolling.generation(context.metadata, row),
     )
@@ -75,6 +76,29 @@ def write_configuration(context: Context) -> None:
     mysql = context.metadata["mysql"]
     write_file(Path(galera_config.PROVIDER_FILE), galera_config.provider_file(mysql, context.cluster.me.ip), mode=0o644)
     write_file(Path(galera_config.EXTRA_FILE), galera_config.extra_file(mysql), mode=0o644)
+
+
+def keep_evidence(context: Context) -> None:
+    """Note for the next outage that this server caught up, and what its state left behind.
+
+    A state transfer brings neither, so a member that was given a copy learns the latter from one that has it.
+    """
+    files, running = Files(), galera_facts.of_this_server()
+    if running is None or not synced():
+        return
+    mine = replace(running[0], **galera_facts.evidence(files))
+    others = galera_facts.situation(context, mine).facts.values()
+    histories = [fact.history for fact in others if fact.phase is Phase.PRIMARY and fact.uuid == mine.uuid]
+    galera_actions.note_history(files, max((*histories, mine.history), key=len))
+    galera_actions.note_caught_up(files)
+
+
+def member(context: Context, facts: Facts) -> Facts:
+    """Add what the disk and the configuration tell to the facts of a server that runs, or starts."""
+    told = galera_facts.evidence(Files())
+    if facts.member and facts.member != told["member"]:
+        told.update(member=facts.member, view=None)
+    return replace(facts, **told, generation=galera_facts.generation(context))
 
 
 def synced() -> bool:
@@ -163,7 +187,7 @@ class Start:
         running = galera_facts.of_this_server()
         if running:
             self.disk = None
-            return running[0]
+            return member(self.context, running[0])
         told = units.properties(self.unit.name, "ActiveState", "NRestarts")
         restarts = int(told.get("NRestarts") or 0)
         if self.earlier_restarts is None:
@@ -172,9 +196,10 @@ class Start:
         if told["ActiveState"] in ("active", "activating", "deactivating"):
             self.disk = None
             self.started_at = self.started_at or time.monotonic()
-            return Facts(Phase.STARTING)
+            return member(self.context, Facts(Phase.STARTING))
         self.started_at = None
-        self.disk = self.disk or galera_facts.on_disk(self.files)
+        if self.disk is None:
+            self.disk = replace(galera_facts.on_disk(self.files), generation=galera_facts.generation(self.context))
         return self.disk
 
     def tell(self, mine: Facts) -> None:
@@ -205,8 +230,12 @@ class Start:
             self.disk = None
         if decision.action not in (Action.CREATE, Action.BOOTSTRAP, Action.JOIN, Action.PROMOTE):
             return
-        if mine.phase is not Phase.NON_PRIMARY:
-            self.tell(Facts(Phase.STARTING))
+        if decision.gives_up:
+            # A running server keeps its state's UUID.
+            galera_actions.kill(self.unit)
+        if decision.action is not Action.PROMOTE:
+            starts_plainly = decision.action is Action.JOIN
+            self.tell(replace(mine, phase=Phase.STARTING, view=mine.view if starts_plainly else None))
         if decision.action is Action.PROMOTE:
             galera_actions.promote()
         elif decision.action is Action.JOIN:
@@ -215,7 +244,7 @@ class Start:
             if decision.action is Action.CREATE:
                 galera_actions.initialise(self.files)
             else:
-                galera_actions.prepare_bootstrap(self.files)
+                galera_actions.prepare_bootstrap(self.files, leaves=mine if decision.gives_up else None)
             galera_actions.start(self.unit, bootstrap=True)
         self.earlier_restarts = 0
         self.context.changed(f"{self.row.service}: {decision.action.value}, since {decision.reason}")

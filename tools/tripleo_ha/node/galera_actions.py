@@ -1,10 +1,12 @@
 """What is done to this node's MariaDB: initialise, start, bootstrap, stop."""
 
+import json
 import os
 import pwd
 import re
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tripleo_ha import paths
@@ -13,11 +15,14 @@ from tripleo_ha.node.context import LOG, write_file
 from tripleo_ha.node.galera_facts import Files
 from tripleo_ha.run import run
 from tripleo_ha.table import Unit
+from tripleo_ha.topology.galera import Facts
 
 PERMISSION = paths.RUNTIME / "galera-may-start"
 """The unit asserts that this exists; a boot forgets it."""
 BOOTSTRAP_ONCE = Path("/run/mysqld/wsrep-new-cluster")
 """Read by the unit, and removed by it after a start, whatever came of it."""
+NEW_STATE_ONCE = Path("/run/mysqld/tripleo-ha-new-state")
+"""Has the next start forget the recovered position; removed by that start."""
 INSTALL_TIMEOUT = 300.0
 
 
@@ -28,6 +33,7 @@ def start(unit: Unit, *, bootstrap: bool = False) -> None:
         arm_bootstrap()
     else:
         BOOTSTRAP_ONCE.unlink(missing_ok=True)
+        NEW_STATE_ONCE.unlink(missing_ok=True)
     applied.note(unit)
     run(["systemctl", "reset-failed", unit.name], timeout=30, check=False)
     run(["systemctl", "start", "--no-block", unit.name], timeout=30)
@@ -87,12 +93,33 @@ def set_safe_to_bootstrap(files: Files, safe: bool) -> None:
     write_file(files.grastate, wanted, mode=0o660, owner=_mysql())
 
 
-def prepare_bootstrap(files: Files) -> None:
-    """Let the engine accept a bootstrap here; the stored view of the past must not steer the new component."""
+def prepare_bootstrap(files: Files, leaves: Facts | None = None) -> None:
+    """Let the engine accept a bootstrap here; the stored view of the past must not steer the new component.
+
+    :param leaves: this node's facts, where the new component goes on without commits that others may hold: the state
+        then gets a new UUID, which the engine makes when it starts with neither a state file nor a position.
+    """
     write_file(files.elected, "", owner=_mysql())
-    set_safe_to_bootstrap(files, True)
+    if leaves:
+        note_history(files, (*leaves.history, leaves.uuid))
+        files.grastate.unlink()
+        write_file(NEW_STATE_ONCE, "", mode=0o644)
+    else:
+        set_safe_to_bootstrap(files, True)
     if files.gvwstate.exists():
         files.gvwstate.replace(files.gvwstate.with_name("gvwstate.dat.before-bootstrap"))
+
+
+def note_history(files: Files, left_behind: Sequence[str]) -> None:
+    """Write the state UUIDs that this node's state left behind, where there are any."""
+    if left_behind or files.history.exists():
+        write_file(files.history, json.dumps(list(left_behind)), owner=_mysql())
+
+
+def note_caught_up(files: Files) -> None:
+    """Note that the server that runs now holds all that its component does."""
+    if not files.caught_up.exists():
+        write_file(files.caught_up, "", owner=_mysql())
 
 
 def promote() -> None:

@@ -1,5 +1,6 @@
 """What a node can tell about its Galera state: from its disk, from its running server, and from what peers told."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -58,6 +59,21 @@ class Files:
         return self.root / "tripleo-ha-elected"
 
     @property
+    def caught_up(self) -> Path:
+        """Ours: exists once the server was seen Synced; taken away at each start, and by a state transfer."""
+        return self.root / "tripleo-ha-synced"
+
+    @property
+    def earlier_view(self) -> Path:
+        """Ours: the view that the node had caught up in when its server was last started."""
+        return self.root / "tripleo-ha-view"
+
+    @property
+    def history(self) -> Path:
+        """Ours: the state UUIDs that this state left behind, as a JSON list."""
+        return self.root / "tripleo-ha-history"
+
+    @property
     def tables(self) -> Path:
         """The system tables, without which a server does not start alone."""
         return self.root / "mysql"
@@ -91,6 +107,19 @@ def recovered_position() -> tuple[str, int]:
     return (found[1], int(found[2])) if found else (NULL_UUID, -1)
 
 
+def evidence(files: Files) -> dict[str, Any]:
+    """Return what the disk tells beside the position, running or not: ``member``, ``view``, ``behind``, ``history``.
+
+    A server that was started and entered no component since is as far as it was.
+    """
+    text = files.gvwstate.read_text() if files.gvwstate.exists() else ""
+    earlier = files.earlier_view.read_text() if files.earlier_view.exists() else None
+    member, view = parse_gvwstate(text)
+    behind = not files.caught_up.exists() and text != earlier
+    history = json.loads(files.history.read_text()) if files.history.exists() else ()
+    return {"member": member, "view": view, "behind": behind, "history": tuple(history)}
+
+
 def on_disk(files: Files, recover: Any = recovered_position) -> Facts:
     """Return the facts of a node whose server does not run.
 
@@ -101,17 +130,17 @@ def on_disk(files: Files, recover: Any = recovered_position) -> Facts:
     except FileNotFoundError:
         uuid, seqno, safe = NULL_UUID, -1, False
     aborted = files.transfer.exists()
-    member, view = parse_gvwstate(files.gvwstate.read_text()) if files.gvwstate.exists() else ("", None)
+    told = evidence(files)
     if files.fresh.exists() or (uuid == NULL_UUID and not aborted and not files.tables.exists()):
         # A joiner is in the view before its transfer begins, so a blank node may be the last of a view to answer.
-        return Facts(Phase.BLANK, member=member, view=view)
+        return Facts(Phase.BLANK, **told)
     had_grastate = uuid != NULL_UUID
     left_gracefully = had_grastate and seqno >= 0 and not files.elected.exists()
     if seqno < 0 and not aborted and files.tables.exists():
         found, position = recover()
         if not had_grastate or found == uuid:
             uuid, seqno = found, position
-    return Facts(Phase.DOWN, uuid, seqno, safe and left_gracefully, aborted or not had_grastate, member, view)
+    return Facts(Phase.DOWN, uuid, seqno, safe and left_gracefully, aborted or not had_grastate, **told)
 
 
 def of_status(status: Mapping[str, Any]) -> Facts:
@@ -150,7 +179,15 @@ def from_published(told: Mapping[str, Any]) -> Facts:
     """
     view = told["view"]
     fields = {name: told[name] for name in ("uuid", "seqno", "safe_to_bootstrap", "aborted", "member", "vote")}
-    return Facts(Phase(told["phase"]), **fields, view=View(view["id"], frozenset(view["members"])) if view else None)
+    return Facts(
+        Phase(told["phase"]),
+        **fields,
+        view=View(view["id"], frozenset(view["members"])) if view else None,
+        # A controller of an older image does not tell these.
+        behind=told.get("behind", False),
+        history=tuple(told.get("history", ())),
+        generation=told.get("generation", ""),
+    )
 
 
 def of_peer(told: Mapping[str, Any] | None) -> Facts | None:
@@ -166,12 +203,29 @@ def of_peer(told: Mapping[str, Any] | None) -> Facts | None:
     try:
         stated = from_published(published) if published else None
         if live.get("cluster_status"):
-            return replace(of_status(live), vote=stated.vote if stated else "")
+            return _running(of_status(live), stated)
     except (KeyError, TypeError, ValueError):
         return None
     if stated and stated.phase in (Phase.PRIMARY, Phase.NON_PRIMARY):
         return replace(stated, phase=Phase.STARTING)
     return stated
+
+
+def _running(live: Facts, stated: Facts | None) -> Facts:
+    """Add what only a converge run knows of a server that runs; its last view may be older than the server's."""
+    if stated is None:
+        return live
+    told = replace(live, vote=stated.vote, history=stated.history, generation=stated.generation)
+    outside = Phase.NON_PRIMARY
+    if stated.phase is not outside or live.phase is not outside or stated.member != live.member:
+        return told
+    return replace(told, view=stated.view, behind=stated.behind)
+
+
+def generation(context: Context) -> str:
+    """Return what identifies the list of controllers, and the policy, that this node was configured with."""
+    told = [[(node.name, node.ip) for node in context.cluster.nodes], context.metadata["mysql"]["recovery"]]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
 
 def given_up() -> frozenset[str]:

@@ -49,7 +49,8 @@ class Monitor:
         """Return the last result; an unhealthy one when clients are to leave, or it is older than ``STALE_AFTER``."""
         age = time.monotonic() - self._at
         if age > STALE_AFTER:
-            return CheckResult(False, f"no answer for {age:.0f} s", self._result.facts, self._result.metrics)
+            # Without facts: peers must not take a frozen server for the member that it was.
+            return CheckResult(False, f"no answer for {age:.0f} s", {}, self._result.metrics)
         if self._result.healthy and draining.asked(self.name):
             return CheckResult(False, "draining", self._result.facts, self._result.metrics)
         return self._result
