@@ -1,6 +1,7 @@
 """The order of a campaign's faults."""
 
 from collections import Counter
+from collections.abc import Collection
 from itertools import islice
 
 import pytest
@@ -77,31 +78,31 @@ def test_a_strike_has_a_chance_of_its_own() -> None:
 
 
 def test_a_list_keeps_its_order_and_what_is_named_twice() -> None:
-    assert schedule.chosen("cut, kill-a,kill-a", SMALL, 3) == ("cut", "kill-a", "kill-a")
+    assert schedule.chosen("cut, kill-a,kill-a", SMALL, SMALL) == ("cut", "kill-a", "kill-a")
 
 
 def test_groups_and_kinds_stand_for_their_faults() -> None:
-    assert schedule.chosen("kill", SMALL, 3) == ("kill-a", "kill-b")
-    assert schedule.chosen("process killed,power", SMALL, 3) == ("kill-a", "kill-b", "cut")
+    assert schedule.chosen("kill", SMALL, SMALL) == ("kill-a", "kill-b")
+    assert schedule.chosen("process killed,power", SMALL, SMALL) == ("kill-a", "kill-b", "cut")
 
 
 def test_without_a_list_all_that_fit_the_cluster_are_chosen() -> None:
-    assert schedule.chosen(None, SMALL, 1) == ("kill-a", "kill-b")
-    assert schedule.chosen(None, SMALL, 3) == tuple(SMALL)
+    assert schedule.chosen(None, SMALL, {"kill-a", "kill-b"}) == ("kill-a", "kill-b")
+    assert schedule.chosen(None, SMALL, SMALL) == tuple(SMALL)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "scale", "said"),
+    ("wanted", "fitting", "said"),
     [
-        ("kil-a", 3, "did you mean kill-a"),
-        ("cut", 1, "needs 3 nodes"),
-        ("power", 1, "no fault and no group 'power'"),
-        (" , ", 3, "no fault is named"),
+        ("kil-a", SMALL, "did you mean kill-a"),
+        ("cut", {"kill-a"}, "fault cut makes no sense on this bed"),
+        ("power", {"kill-a"}, "no fault of 'power' makes sense"),
+        (" , ", SMALL, "no fault is named"),
     ],
 )
-def test_what_cannot_be_struck_is_refused(wanted: str, scale: int, said: str) -> None:
+def test_what_cannot_be_struck_is_refused(wanted: str, fitting: Collection[str], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        schedule.chosen(wanted, SMALL, scale)
+        schedule.chosen(wanted, SMALL, fitting)
 
 
 def test_every_fault_can_choose_when_roles_are_on_one_node_or_apart() -> None:

@@ -15,6 +15,8 @@ from tripleo_ha.verify.transport import BedTransport
 from tripleo_ha.waiting import wait_for
 
 LOOK_S = 0.5
+VERIFY_PAUSE_S = 4.0
+"""A verification costs seconds of processor time, which a cluster that is still recovering could use."""
 READ_S = 60.0
 """Within this long each node must tell what it holds."""
 ANSWER_S = 90.0
@@ -50,14 +52,17 @@ class Cluster:
         :raises TimedOut: it was not in time; with the reason.
         """
         reason = ["nothing seen yet"]
+        verified = [-VERIFY_PAUSE_S]
 
         def probe() -> float | None:
             told = attempt(self._light, also)
-            reason[0] = told.reason if isinstance(told, Problem) else told
-            if not reason[0]:
-                bad = [f"{result.name}: {result.evidence}" for result in verify(self.target) if not result.ok]
-                reason[0] = "; ".join(bad)
-            return None if reason[0] else time.monotonic()
+            if lacking := told.reason if isinstance(told, Problem) else told:
+                reason[0] = lacking
+            elif time.monotonic() - verified[0] >= VERIFY_PAUSE_S:
+                reason[0] = "; ".join(f"{seen.name}: {seen.evidence}" for seen in verify(self.target) if not seen.ok)
+                verified[0] = time.monotonic()
+                return None if reason[0] else verified[0]
+            return None
 
         return wait_for("full redundancy", probe, timeout=timeout, interval=LOOK_S, why=lambda: reason[0])
 

@@ -1,7 +1,7 @@
 """Which faults a campaign consists of, and in which order: pure, and the same again for the same seed and list."""
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from random import Random
 
 from tripleo_ha.chaos.faults.model import Fault
@@ -39,34 +39,36 @@ def chance_of(seed: int, number: int, fault: str) -> Random:
     return Random(f"strike {seed} {number} {fault}")  # noqa: S311
 
 
-def chosen(wanted: str | None, catalogue: Mapping[str, Fault], scale: int) -> tuple[str, ...]:
+def chosen(wanted: str | None, catalogue: Mapping[str, Fault], fitting: Collection[str]) -> tuple[str, ...]:
     """Return the faults that a comma-separated list of faults, groups and kinds names, in its order.
 
-    Without a list, they are all that make sense for that number of nodes. What is named twice is there twice.
+    Without a list, they are all that fit. What is named twice is there twice.
 
-    :raises UsageError: a name is none of these, or a fault that is named needs more nodes.
+    :param fitting: the names of those that make sense on the bed.
+    :raises UsageError: a name is none of these, or a fault that is named makes no sense there.
     """
     if wanted is None:
-        return tuple(name for name, fault in catalogue.items() if fault.scale <= scale)
+        return tuple(name for name in catalogue if name in fitting)
     words = [word.strip() for word in wanted.split(",") if word.strip()]
-    names = [name for word in words for name in _meant(word, catalogue, scale)]
+    names = [name for word in words for name in _meant(word, catalogue, fitting)]
     if not names:
         raise UsageError("no fault is named", "`tripleo-ha chaos --list` shows them")
     return tuple(names)
 
 
-def _meant(word: str, catalogue: Mapping[str, Fault], scale: int) -> Sequence[str]:
+def _meant(word: str, catalogue: Mapping[str, Fault], fitting: Collection[str]) -> Sequence[str]:
     if word in catalogue:
-        if catalogue[word].scale > scale:
-            raise UsageError(f"fault {word} needs {catalogue[word].scale} nodes; this cluster has {scale}")
+        if word not in fitting:
+            raise UsageError(f"fault {word} makes no sense on this bed: too few nodes, or no disks of their own")
         return [word]
     meant = [name for name, fault in catalogue.items() if word in (*fault.groups, fault.kind.value)]
-    if fitting := [name for name in meant if catalogue[name].scale <= scale]:
-        return fitting
+    if among := [name for name in meant if name in fitting]:
+        return among
     known = {*catalogue, *(group for fault in catalogue.values() for group in fault.groups), *map(str, Kind)}
     near = difflib.get_close_matches(word, sorted(known), n=3)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise UsageError(f"there is no fault and no group {word!r}", f"{hint}`tripleo-ha chaos --list` shows them")
+    hint = f"did you mean {' or '.join(near)}? " if near and not meant else ""
+    reason = f"no fault of {word!r} makes sense on this bed" if meant else f"there is no fault and no group {word!r}"
+    raise UsageError(reason, f"{hint}`tripleo-ha chaos --list` shows them")
 
 
 def _bag(names: Sequence[str], chance: Random) -> Iterator[str]:

@@ -6,7 +6,7 @@ import itertools
 import json
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from tripleo_ha import paths
@@ -74,7 +74,7 @@ def _campaign(arguments: argparse.Namespace) -> int:
     seed = secrets.randbelow(SEEDS) if arguments.seed is None else arguments.seed
     bed = Bed.open(state)
     # What was called wrongly has to be said before anything is done.
-    faults = sequence(arguments.faults, arguments.budget is not None, arguments.count, seed, len(bed.nodes))
+    faults = sequence(arguments.faults, arguments.budget is not None, arguments.count, seed, catalogue.fitting(bed))
     directory = (arguments.directory or new_directory(seed, _reports())).absolute()
     if (directory / "campaign.json").exists():
         raise UsageError(f"{directory} holds a campaign already", "leave --directory out, or name a new one")
@@ -95,13 +95,16 @@ def _campaign(arguments: argparse.Namespace) -> int:
     return status or shown
 
 
-def sequence(wanted: str | None, timed: bool, count: int | None, seed: int, scale: int) -> Iterator[Fault]:
+def sequence(
+    wanted: str | None, timed: bool, count: int | None, seed: int, fitting: Collection[str]
+) -> Iterator[Fault]:
     """Return the faults to strike, in order: a list as it is, or random ones.
 
     :param timed: random ones for a time; so it is too when nothing is wanted in particular.
+    :param fitting: the names of those that make sense on the bed.
     :raises UsageError: see ``schedule.chosen``.
     """
-    names = schedule.chosen(wanted, catalogue.ALL, scale)
+    names = schedule.chosen(wanted, catalogue.ALL, fitting)
     if wanted is None or timed or count is not None:
         kinds = {name: catalogue.ALL[name].kind for name in names}
         names_for_ever = schedule.endless(kinds, seed)
