@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -67,7 +68,7 @@ def assert_one_after_the_other(found: list[Window], since: float) -> None:
     """Each node restarted after the change, and after the one before it had converged and said so."""
     for window in found:
         assert since < window.stopped < window.started < window.told, found
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in pairwise(found):
         assert before.told <= after.stopped, f"{after.node} stopped before {before.node} was done: {found}"
 
 

@@ -66,9 +66,7 @@ class Api:
         :param tolerate: error statuses whose body is an answer as well.
         """
         try:
-            self._connection.request(method, path, json.dumps(body) if body is not None else None, self._headers)
-            answer = self._connection.getresponse()
-            content = answer.read()
+            answer, content = self._exchange(method, path, json.dumps(body) if body is not None else None)
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             reason = str(error) or type(error).__name__
@@ -78,6 +76,19 @@ class Api:
         if answer.status >= http.client.BAD_REQUEST and answer.status not in tolerate:
             raise Unavailable(f"the broker's management API answers {answer.status} to {method} {path}")
         return json.loads(content) if content and method == "GET" else None
+
+    def _exchange(self, method: str, path: str, body: str | None) -> tuple[http.client.HTTPResponse, bytes]:
+        kept = self._connection.sock is not None
+        try:
+            self._connection.request(method, path, body, self._headers)
+            answer = self._connection.getresponse()
+            return answer, answer.read()
+        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+            self._connection.close()
+            # The server ends a connection that was idle for a while; every request here may be sent twice.
+            if not kept:
+                raise
+        return self._exchange(method, path, body)
 
     def membership(self) -> Membership:
         """Return who is in the cluster and who of them runs, as this node sees it."""

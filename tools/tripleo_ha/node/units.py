@@ -10,7 +10,8 @@ from tripleo_ha.node.context import Context
 from tripleo_ha.run import run
 from tripleo_ha.table import Row, Unit
 
-START_TIMEOUT = 180.0
+START_TIMEOUT = 600.0
+"""Seconds; the units have shorter limits of their own where they need any: a busy machine boots a broker in minutes."""
 
 
 def properties(unit: str, *names: str) -> dict[str, str]:

@@ -48,7 +48,9 @@ def check(metadata: Mapping[str, Any], memory: Memory = _memory) -> CheckResult:
             seen = _membership(api, memory, now)
     except Unauthorized as error:
         memory.refused_since = memory.refused_since or now
-        return CheckResult(now - memory.refused_since < GRACE, error.message, {}, {"up": 1.0})
+        # The peers go on knowing who is in the cluster: one of its members sets the new password.
+        facts = _facts(memory.seen) if memory.seen else {}
+        return CheckResult(now - memory.refused_since < GRACE, error.message, facts, {"up": 1.0})
     except Unavailable as error:
         return CheckResult(False, error.message, {}, {"up": 0.0})
     return judge(metadata["node"]["name"], seen, alarms)
@@ -63,13 +65,17 @@ def _membership(api: Api, memory: Memory, now: float) -> Membership:
     return memory.seen
 
 
+def _facts(seen: Membership) -> dict[str, list[str]]:
+    return {"members": sorted(seen.members), "running": sorted(seen.running)}
+
+
 def judge(me: str, seen: Membership, alarms: tuple[str, ...]) -> CheckResult:
     """Turn what was seen into the answer for HAProxy.
 
     :param alarms: the resources this node has an alarm for, ``memory`` or ``disk``.
     """
     running, members = len(seen.running & seen.members), len(seen.members)
-    facts = {"members": sorted(seen.members), "running": sorted(seen.running), "alarms": list(alarms)}
+    facts: dict[str, list[str]] = {**_facts(seen), "alarms": list(alarms)}
     metrics = {
         "up": 1.0,
         "members": float(members),
