@@ -73,11 +73,23 @@ def applied(bed: Bed, changes: Mapping[str, Any]) -> Iterator[Target]:
     """
     names = [node.name for node in bed.nodes]
     before = {name: bed.metadata(name) for name in names}
+    accepted = {name: bed.read(name, "metadata.json") or {} for name in names}
     try:
         push(bed, {name: merged(document, changes) for name, document in before.items()})
         yield good(bed)
     finally:
+        # A key that is only taken away again is not seen as a change: what it was by default is said once.
+        push(bed, {name: merged(document, shared(changes, accepted[name])) for name, document in before.items()})
         push(bed, before)
+
+
+def shared(changes: Mapping[str, Any], accepted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the accepted metadata has at the places of changes."""
+    return {
+        key: shared(value, accepted[key]) if isinstance(value, Mapping) and value else accepted[key]
+        for key, value in changes.items()
+        if key in accepted
+    }
 
 
 def push(bed: Bed, documents: Mapping[str, dict[str, Any]]) -> None:

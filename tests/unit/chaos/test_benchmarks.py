@@ -105,6 +105,16 @@ def test_settings_of_a_candidate(soak: ModuleType) -> None:
             read(wrong)
 
 
+def test_what_is_put_back_is_what_was_there_by_default(soak: ModuleType) -> None:
+    candidates = importlib.import_module("candidates")
+    changes = {
+        "rabbit": {"net_ticktime_s": 60, "extra": {"rabbitmq.conf": {"x": 1}}},
+        "base": {"extra": {"sysctl": {}}},
+    }
+    accepted = {"rabbit": {"net_ticktime_s": 8, "extra": {}, "erlang_cookie": "C"}}
+    assert candidates.shared(changes, accepted) == {"rabbit": {"net_ticktime_s": 8, "extra": {}}}
+
+
 def test_peers_edits_still_find_what_they_change(peers: ModuleType) -> None:
     for peer in peers.PEERS.values():
         for edit in peer.edits:
