@@ -31,7 +31,11 @@ def test_a_disk_without_a_bound_cannot_be_filled(node: BedNode) -> None:
 
 def test_a_disk_must_hold_a_controller() -> None:
     with pytest.raises(UsageError, match="too small"):
-        disk.check(disk.SMALLEST_MB - 1)
+        disk.size(disk.SMALLEST_MB - 1)
+
+
+def test_no_bound_can_be_asked_for() -> None:
+    assert disk.size(0) is None
 
 
 def test_what_a_node_left_is_read_where_its_disks_are(node: BedNode) -> None:

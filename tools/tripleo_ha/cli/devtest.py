@@ -52,9 +52,7 @@ def _add_whole(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     up = _verb(verbs, "up", _up, "make the cluster, or complete what is there of it, and verify it", locks=True)
     up.add_argument("--scale", metavar="N", help=f"controllers: 1, 3, 5 (default: ${SCALE_VARIABLE}, else 3)")
     up.add_argument("--force-build", action="store_true", help="build the image anew even if nothing has changed")
-    up.add_argument(
-        "--disk-mb", type=int, metavar="N", help="give each node a disk of so many megabytes, which can get full"
-    )
+    up.add_argument("--disk-mb", type=int, metavar="N", help="size of a node's disk (default: 4000; 0: no bound)")
     up.add_argument(
         "--fencing",
         action=argparse.BooleanOptionalAction,
@@ -169,8 +167,7 @@ def _call(action: Action, locks: bool, arguments: argparse.Namespace) -> int:
 def _check_wish(arguments: argparse.Namespace) -> None:
     if arguments.scale is None:
         arguments.scale = os.environ.get(SCALE_VARIABLE) or None
-    if getattr(arguments, "disk_mb", None) is not None:
-        disk.check(arguments.disk_mb)
+    disk.size(getattr(arguments, "disk_mb", None))
     if arguments.scale is not None:
         arguments.scale = check_scale(arguments.scale, allow_even=arguments.allow_even)
 

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tripleo_ha.devtest.layout import BedNode
-from tripleo_ha.errors import Failure, UsageError
+from tripleo_ha.errors import UsageError
 from tripleo_ha.run import run
 from tripleo_ha.waiting import wait_for
 
 SMALLEST_MB = 600
 """A controller's state and logs take a third of this."""
+USUAL_MB = 4000
+"""Many times what a controller takes in a test; only what is written takes room of this machine's."""
 STATE = "mnt/state"
 FILLER = ".filler"
 LOOPS = Path("/sys/block")
@@ -80,7 +82,7 @@ def fill(node: BedNode, leader: int) -> int:
     """
     if not image(node).exists():
         raise UsageError(
-            f"the disk of {node.name} has no bound", "`devtest up --disk-mb N` makes beds with small disks"
+            f"the disk of {node.name} has no bound", "make the bed anew; `devtest up --disk-mb N` sets the bound"
         )
     file = _state(leader) / FILLER
     handle = os.open(file, os.O_WRONLY | os.O_CREAT, 0o600)
@@ -120,13 +122,19 @@ def _mounted() -> set[str]:
     return found
 
 
-def check(megabytes: int) -> None:
-    """Stop where a bounded disk cannot be had.
+def size(wanted: int | None) -> int | None:
+    """Return the megabytes of a new bed's disks, None for disks without a bound.
 
-    :raises UsageError: it would be too small.
-    :raises Failure: this machine has no loop devices.
+    :param wanted: 0 for no bound, None for whatever suits: a bound costs nothing where it can be had.
+    :raises UsageError: it would be too small, or this machine has no loop devices, which a bound needs.
     """
-    if megabytes < SMALLEST_MB:
-        raise UsageError(f"a disk of {megabytes} MB is too small for a controller; at least {SMALLEST_MB}")
-    if not Path("/dev/loop-control").exists():
-        raise Failure("this machine has no loop devices, which bounded disks need", "leave out --disk-mb")
+    can = Path("/dev/loop-control").exists()
+    if wanted is None:
+        return USUAL_MB if can else None
+    if wanted == 0:
+        return None
+    if wanted < SMALLEST_MB:
+        raise UsageError(f"a disk of {wanted} MB is too small for a controller; at least {SMALLEST_MB}, or 0: no bound")
+    if not can:
+        raise UsageError("this machine has no loop devices, which disks with a bound need", "leave out --disk-mb")
+    return wanted

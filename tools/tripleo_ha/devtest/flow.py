@@ -23,7 +23,7 @@ KEPT = ("devtest.log", "lock")
 
 @dataclass(frozen=True)
 class Wish:
-    """What ``up`` is asked for; ``scale`` None means as it is, or 3; ``disk_mb`` None, disks without a bound;
+    """What ``up`` is asked for; ``scale`` None means as it is, or 3; ``disk_mb`` None, whatever suits;
     ``fencing`` None, as it is, or with it if the image can."""
 
     scale: int | None = None
@@ -59,7 +59,7 @@ def up(state: Path, wish: Wish, progress: Progress) -> Bed:
     if record is None:
         names = node_names(wish.scale or 3)
         fencing = bmcs.usable(root) if wish.fencing is None else wish.fencing
-        record = store.Record(str(root), checksum, names, disk_mb=wish.disk_mb, fencing=fencing)
+        record = store.Record(str(root), checksum, names, disk_mb=disk.size(wish.disk_mb), fencing=fencing)
         store.save(state, record)
     elif checksum != record.image_checksum:
         record = upgrade(Bed(state, record), root, checksum, progress)
