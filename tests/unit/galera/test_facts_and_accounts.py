@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tripleo_ha.node import databases, galera_facts
+from tripleo_ha.node import databases, galera_actions, galera_facts
 from tripleo_ha.node.databases import Account
 from tripleo_ha.node.galera_facts import Files
 from tripleo_ha.node.health.galera import ailment
@@ -108,6 +108,34 @@ def test_a_transfer_cut_short_and_a_missing_grastate_are_not_eligible(tmp_path: 
     assert on_disk(tmp_path).eligible
     files.grastate.unlink()
     assert not on_disk(tmp_path, (UUID, 7)).eligible
+
+
+def test_a_bootstrap_under_a_new_uuid_that_was_cut_short_can_begin_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(galera_actions, "_mysql", lambda: None)
+    monkeypatch.setattr(galera_actions, "NEW_STATE_ONCE", tmp_path / "once")
+    files = member_files(tmp_path, seqno=7)
+    before = on_disk(tmp_path)
+    galera_actions.prepare_bootstrap(files, leaves=before)
+    assert (tmp_path / "once").exists()
+    assert not files.grastate.exists()
+    after = on_disk(tmp_path, (UUID, 7))
+    assert (after.eligible, after.uuid, after.seqno, after.history) == (True, UUID, 7, ())
+    galera_actions.note_elected(files, "new")
+    assert not files.elected.exists()
+    member_files_again = GRASTATE.format("2f6e3b20-e69a-11f1-990c-000000000000", 3, 0)
+    files.grastate.write_text(member_files_again)
+    assert on_disk(tmp_path).history == (UUID,)
+
+
+@pytest.mark.parametrize("left_behind", ["", "[]", f'["{UUID}"]'])
+def test_a_state_that_kept_its_uuid_left_nothing_behind(tmp_path: Path, left_behind: str) -> None:
+    files = member_files(tmp_path)
+    files.elected.write_text(left_behind)
+    galera_actions.note_elected(files, UUID)
+    assert not files.elected.exists()
+    assert not files.history.exists()
 
 
 def test_facts_travel_through_json() -> None:

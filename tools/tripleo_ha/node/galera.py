@@ -35,7 +35,8 @@ def converge(context: Context, row: Row) -> None:
     running = galera_facts.of_this_server()
     if running is None or running[0].phase is not Phase.PRIMARY:
         bring_up(context, row, unit)
-    Files().elected.unlink(missing_ok=True)
+    if now_running := galera_facts.of_this_server():
+        galera_actions.note_elected(Files(), now_running[0].uuid)
     if Files().fresh.exists():
         databases.bootstrap_accounts()
         Files().fresh.unlink()

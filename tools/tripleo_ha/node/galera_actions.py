@@ -99,15 +99,29 @@ def prepare_bootstrap(files: Files, leaves: Facts | None = None) -> None:
     :param leaves: this node's facts, where the new component goes on without commits that others may hold: the state
         then gets a new UUID, which the engine makes when it starts with neither a state file nor a position.
     """
-    write_file(files.elected, "", owner=_mysql())
+    left_behind = [*leaves.history, leaves.uuid] if leaves else []
+    write_file(files.elected, json.dumps(left_behind), owner=_mysql())
     if leaves:
-        note_history(files, (*leaves.history, leaves.uuid))
-        files.grastate.unlink()
+        files.grastate.unlink(missing_ok=True)
         write_file(NEW_STATE_ONCE, "", mode=0o644)
-    else:
+    elif files.grastate.exists():
+        # Without the file, which a bootstrap that was cut short took away, the engine takes it for set.
         set_safe_to_bootstrap(files, True)
     if files.gvwstate.exists():
         files.gvwstate.replace(files.gvwstate.with_name("gvwstate.dat.before-bootstrap"))
+
+
+def note_elected(files: Files, uuid: str) -> None:
+    """End the time in which this node was about to bootstrap, now that it is in a Primary component.
+
+    :param uuid: its state's; one that was left behind only enters the history when the state has a new one.
+    """
+    if not files.elected.exists():
+        return
+    left_behind = json.loads(files.elected.read_text() or "[]")
+    if left_behind and uuid not in left_behind:
+        note_history(files, left_behind)
+    files.elected.unlink()
 
 
 def note_history(files: Files, left_behind: Sequence[str]) -> None:

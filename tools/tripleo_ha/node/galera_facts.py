@@ -134,11 +134,12 @@ def on_disk(files: Files, recover: Any = recovered_position) -> Facts:
     if files.fresh.exists() or (uuid == NULL_UUID and not aborted and not files.tables.exists()):
         # A joiner is in the view before its transfer begins, so a blank node may be the last of a view to answer.
         return Facts(Phase.BLANK, **told)
-    had_grastate = uuid != NULL_UUID
+    # A bootstrap under a new UUID takes the file away; until it succeeded, the data is as whole as it was.
+    had_grastate = uuid != NULL_UUID or files.elected.exists()
     left_gracefully = had_grastate and seqno >= 0 and not files.elected.exists()
     if seqno < 0 and not aborted and files.tables.exists():
         found, position = recover()
-        if not had_grastate or found == uuid:
+        if uuid in (NULL_UUID, found):
             uuid, seqno = found, position
     return Facts(Phase.DOWN, uuid, seqno, safe and left_gracefully, aborted or not had_grastate, **told)
 
