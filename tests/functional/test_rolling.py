@@ -144,22 +144,18 @@ def test_a_limit_of_rabbitmq_rolls(target: Target, bed: Bed, summary: Summary) -
 def test_a_change_that_the_first_node_cannot_bear_stops_there(target: Target, bed: Bed, summary: Summary) -> None:
     first, *others = (node.name for node in bed.nodes)
     good = {node.name: copy.deepcopy(bed.metadata(node.name)) for node in bed.nodes}
-    option = "innodb_no_such_option"
+    option = "innodb_page_size"
 
     def spoil(document: Document) -> None:
-        document["mysql"].setdefault("extra", {}).setdefault("mysqld", {})[option] = "1"
-
-    def mend(document: Document) -> None:
-        document.clear()
-        document.update(copy.deepcopy(good[first]))
-        document["mysql"]["innodb_buffer_pool_mb"] = 176
-        document["node"] = dict(document["node"])
+        # Well formed, and no server starts with it on the data that is there.
+        document["mysql"].setdefault("extra", {}).setdefault("mysqld", {})[option] = "4096"
 
     processes = {window.node: window.started for window in windows(bed, MARIADB)}
     with watching(target) as watch:
         since = time.monotonic()
         hand(bed, spoil)
-        wait_for(f"{first} to say that it failed", lambda: "mariadb" in said(bed, first), timeout=ROLLED_S, interval=2)
+        failed = f"{first} to say that it failed"
+        wait_for(failed, lambda: "mariadb-galera:" in said(bed, first), timeout=ROLLED_S, interval=2)
         for name in others:
             wait_for(
                 f"{name} to say that it keeps its configuration",
@@ -187,6 +183,32 @@ def test_a_change_that_the_first_node_cannot_bear_stops_there(target: Target, be
     assert {name: kept[name][2].strip() for name in others} == dict.fromkeys(others, "0")
     assert lost == {}
     assert_one_after_the_other([window for window in windows(bed, MARIADB) if window.node != first], corrected)
+    assert_good(target)
+
+
+def test_what_mariadb_itself_refuses_stops_nobody(target: Target, bed: Bed, summary: Summary) -> None:
+    good = {node.name: copy.deepcopy(bed.metadata(node.name)) for node in bed.nodes}
+    option = "innodb_no_such_option"
+
+    def spoil(document: Document) -> None:
+        document["mysql"].setdefault("extra", {}).setdefault("mysqld", {})[option] = "1"
+
+    before = windows(bed, MARIADB)
+    hand(bed, spoil)
+    for node in good:
+        wait_for(
+            f"{node} to say what MariaDB refuses",
+            lambda node=node: option in said(bed, node),  # type: ignore[misc]
+            timeout=ROLLED_S,
+            interval=2,
+        )
+    kept = everywhere(bed, ["sh", "-c", f"grep -rl {option} /etc/mysql | wc -l"], timeout=30)
+    assert {output.strip() for _, _, output in kept.values()} == {"0"}
+    for name, document in good.items():
+        bed.push(name, document)
+    bed.wait_converged(timeout=ROLLED_S)
+    assert [window.started for window in windows(bed, MARIADB)] == [window.started for window in before]
+    summary.tell("an option that MariaDB does not know", "refused by all, nobody restarted")
     assert_good(target)
 
 

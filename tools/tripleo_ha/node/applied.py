@@ -49,6 +49,12 @@ def held(unit: Unit) -> Iterator[None]:
     _put(unit, "next")
 
 
+def take_back(unit: Unit) -> None:
+    """Have the files hold what the process was started with; nothing happens where that is not known."""
+    if _kept(unit, "now").is_dir():
+        _put(unit, "now")
+
+
 def _record(unit: Unit) -> Path:
     return paths.RUNTIME / "applied" / f"{unit.name}.json"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tripleo_ha.errors import Failure, TimedOut
-from tripleo_ha.node import applied, databases, galera_actions, galera_facts, rolling, units
+from tripleo_ha.node import applied, databases, galera_actions, galera_check, galera_facts, rolling, units
 from tripleo_ha.node.context import LOG, Context, write_file
 from tripleo_ha.node.galera_facts import Files
 from tripleo_ha.table import Row, Unit
@@ -33,6 +33,8 @@ def converge(context: Context, row: Row) -> None:
     (unit,) = row.units
     write_configuration(context)
     running = galera_facts.of_this_server()
+    if running:
+        galera_check.check(unit)
     if running is None or running[0].phase is not Phase.PRIMARY:
         bring_up(context, row, unit)
     if now_running := galera_facts.of_this_server():
