@@ -111,6 +111,14 @@ def test_the_library_is_configured_as_services_are(tmp_path: Path) -> None:
     assert PASSWORD not in text
 
 
+def test_shared_memory_is_left_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "SHARED", tmp_path)
+    for name in (f"{SETTINGS.account.name}_client_qmanager", "nova_compute_qmanager"):
+        (tmp_path / name).touch()
+    library.clean_up(SETTINGS)
+    assert [path.name for path in tmp_path.iterdir()] == ["nova_compute_qmanager"]
+
+
 def test_the_library_knows_every_option() -> None:
     library.load()
     opts = __import__("oslo_messaging.opts", fromlist=["list_opts"]).list_opts()

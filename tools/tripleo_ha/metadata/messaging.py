@@ -15,7 +15,7 @@ RABBIT: Mapping[str, str] = {
     # The virtual IP leads to a living broker at once, so waiting longer and longer for it gains nothing.
     "kombu_reconnect_delay": "0.5",
     "rabbit_retry_interval": "1",
-    "rabbit_retry_backoff": "1",
-    "rabbit_interval_max": "5",
+    "rabbit_retry_backoff": "0",
+    "rabbit_interval_max": "1",
 }
 """The section ``oslo_messaging_rabbit``."""

@@ -14,6 +14,7 @@ from tripleo_ha.metadata import messaging
 from tripleo_ha.metadata.derived import host
 
 EXECUTOR = "threading"
+SHARED = Path("/dev/shm")  # noqa: S108 — the library's own place
 
 
 def load() -> Any:
@@ -51,6 +52,12 @@ def server(settings: Settings, base: Path, name: str, endpoint: object) -> Any:
 def log_to(path: Path) -> None:
     """Have what libraries warn of written to a file."""
     logging.basicConfig(filename=path, level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
+
+
+def clean_up(settings: Settings) -> None:
+    """Remove the counters that the queue manager leaves in shared memory."""
+    for left in SHARED.glob(f"{settings.account.name}_*_qmanager"):
+        left.unlink(missing_ok=True)
 
 
 def configuration(settings: Settings, name: str) -> str:

@@ -162,6 +162,7 @@ def workers(settings: Settings, history: History) -> Iterator[list[Worker]]:
         yield [Caller(CALLER, client), Crier(CRIER, client, Heard(ours))]
     finally:
         _end(servers, ours)
+        library.clean_up(settings)
 
 
 def serve(settings: Settings, base: Path, index: int, pipe: "Connection") -> None:
