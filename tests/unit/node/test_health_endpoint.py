@@ -97,3 +97,14 @@ def test_metrics_are_prometheus_text(url: str) -> None:
 
 def test_an_unknown_check_is_not_healthy(url: str) -> None:
     assert ask(f"{url}/nonsense")[0] == 404
+
+
+def test_a_client_that_gave_up_is_no_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """HAProxy resets the connection of a check that takes too long; a traceback for each would cost more than it."""
+    told = server._Server.__new__(server._Server)
+    for error, silent in ((ConnectionResetError("peer"), True), (BrokenPipeError(), True), (ValueError("bug"), False)):
+        try:
+            raise error
+        except Exception:
+            told.handle_error(None, ("192.0.2.12", 1))
+        assert (capsys.readouterr().err == "") == silent

@@ -1,5 +1,6 @@
 """Converging the message broker: one cluster, the users that the table wants, no member that is gone."""
 
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -7,7 +8,7 @@ from typing import Any
 
 from tripleo_ha.errors import Failure
 from tripleo_ha.node import rabbitmq_broker as broker
-from tripleo_ha.node import rolling, units
+from tripleo_ha.node import rolling, room, units
 from tripleo_ha.node.context import LOG, Context
 from tripleo_ha.node.rabbitmq_api import Api, Unauthorized, Unavailable
 from tripleo_ha.run import CommandFailed
@@ -23,6 +24,7 @@ PEER_TIMEOUT = 1.0
 API_TIMEOUT = 60.0
 USERS_TIMEOUT = 180.0
 DOWN_TIMEOUT = 60.0
+ROOM_INTERVAL = 1.0
 
 
 def converge(context: Context, row: Row) -> None:
@@ -33,6 +35,8 @@ def converge(context: Context, row: Row) -> None:
     """
     unit = row.units[0]
     running = units.is_active(unit.name)
+    if not running and (lacking := room.lacking(room.BROKER, room.RETURN_MB)):
+        raise Failure(f"the broker is not started: {lacking}", "make room below /mnt/state; it then starts by itself")
     _cookie(context, unit.name, running)
     if running:
         _users(context)
@@ -66,6 +70,34 @@ def told_by_peers(context: Context) -> dict[str, Membership]:
         if facts.get("running"):
             told[node.name] = Membership(frozenset(facts["members"]), frozenset(facts["running"]))
     return told
+
+
+def step_aside(context: Context, row: Row) -> None:
+    """Stop this node's broker while its disk has no room and the others can do without it, and start it again after.
+
+    A broker in alarm blocks the publishers of every member. Returns when there is room.
+
+    :raises CommandFailed: it does not stop, or does not start again.
+    """
+    unit, stopped = row.units[0].name, False
+    while room.lacking(room.BROKER, room.RETURN_MB if stopped else room.BROKER_MB):
+        if not stopped and decide.can_do_without(_order(context), _healthy_peers(context), context.cluster.me.name):
+            LOG.warning("rabbitmq: no room on this node's disk; the broker steps aside")
+            units.stop(unit)
+            stopped = True
+        time.sleep(ROOM_INTERVAL)
+    room.ask_to_step_aside(False)
+    if stopped:
+        LOG.info("rabbitmq: there is room again")
+        units.start(unit)
+
+
+def _healthy_peers(context: Context) -> list[str]:
+    peers = context.cluster.peers
+    with ThreadPoolExecutor(max_workers=max(len(peers), 1)) as pool:
+        answers = list(pool.map(lambda node: context.peer(node, timeout=PEER_TIMEOUT), peers))
+    told = zip(peers, answers, strict=True)
+    return [node.name for node, status in told if (status or {}).get("checks", {}).get("rabbitmq", {}).get("healthy")]
 
 
 def whole(status: Mapping[str, Any]) -> bool:

@@ -35,6 +35,15 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         help="agree to lose the messages that only this node has",
     )
     recover_parser.set_defaults(run=recover)
+    text = "stop this node's broker while its disk has no room, and start it again after (systemd calls this)"
+    verbs.add_parser("aside", help=text, description=text).set_defaults(run=aside)
+
+
+def aside(arguments: argparse.Namespace) -> int:
+    """Have the broker out of the others' way until there is room."""
+    logging.getLogger("tripleo_ha").setLevel(logging.INFO)
+    rabbitmq.step_aside(*load())
+    return 0
 
 
 def status(arguments: argparse.Namespace) -> int:

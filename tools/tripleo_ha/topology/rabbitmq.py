@@ -185,6 +185,12 @@ def to_forget(order: Sequence[str], seen: Membership) -> tuple[str, ...]:
     return tuple(sorted(seen.members - set(order) - seen.running))
 
 
+def can_do_without(order: Sequence[str], healthy: Iterable[str], me: str) -> bool:
+    """Tell whether the cluster's other brokers are a majority without this node's."""
+    others = set(healthy) & set(order) - {me}
+    return 2 * len(others) > len(order)
+
+
 def outliving(order: Sequence[str], seen: Membership) -> tuple[str, ...]:
     """Return the members that the metadata no longer names but that still run."""
     return tuple(sorted(seen.running - set(order)))

@@ -7,7 +7,7 @@ from typing import Any
 import pymysql
 
 from tripleo_ha.errors import Failure
-from tripleo_ha.node import sql
+from tripleo_ha.node import room, sql
 from tripleo_ha.node.health.result import CheckResult
 
 USER = "tripleo-ha"
@@ -48,7 +48,7 @@ def check(metadata: Mapping[str, Any]) -> CheckResult:
         return CheckResult(False, f"no answer from MariaDB: {error}".splitlines()[0])
     facts = {name: status[name] for name in FACTS if name in status}
     metrics = {ours: float(status[name]) for name, ours in METRICS.items() if name in status}
-    reason = ailment(status, read_only)
+    reason = ailment(status, read_only) or room.lacking(room.DATABASE, room.DATABASE_MB)
     state = STATES.get(status.get("local_state", "0"), "unknown")
     return CheckResult(not reason, reason or state, {**facts, "read_only": read_only}, metrics)
 

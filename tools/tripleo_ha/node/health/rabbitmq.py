@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tripleo_ha import paths
+from tripleo_ha.node import room
 from tripleo_ha.node.health.result import CheckResult
 from tripleo_ha.node.rabbitmq_api import Api, Unauthorized, Unavailable
 from tripleo_ha.topology.rabbitmq import Membership
@@ -53,7 +54,14 @@ def check(metadata: Mapping[str, Any], memory: Memory = _memory) -> CheckResult:
         return CheckResult(now - memory.refused_since < GRACE, error.message, facts, {"up": 1.0})
     except Unavailable as error:
         return CheckResult(False, error.message, {}, {"up": 0.0})
-    return judge(metadata["node"]["name"], seen, alarms)
+    return _with_room(judge(metadata["node"]["name"], seen, alarms))
+
+
+def _with_room(found: CheckResult) -> CheckResult:
+    """Find a broker without room unhealthy, and have it stopped: its alarm would block publishers on every node."""
+    lacking = room.lacking(room.BROKER, room.BROKER_MB)
+    room.ask_to_step_aside(bool(lacking))
+    return replace(found, healthy=False, reason=lacking) if lacking else found
 
 
 def _membership(api: Api, memory: Memory, now: float) -> Membership:

@@ -7,6 +7,7 @@ dead one.
 
 import json
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -98,6 +99,11 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], monitors: Mapping[str, Monitor]) -> None:
         super().__init__(address, _Handler)
         self.monitors = monitors
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that went away: on a busy machine HAProxy gives checks up, several a second."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
