@@ -136,6 +136,23 @@ def test_an_interrupt_is_healed_and_recorded_and_kept_for_later() -> None:
     assert done.trouble == ""
 
 
+def test_an_interrupt_while_it_recovers_lets_it_recover_and_a_second_does_not() -> None:
+    class Impatient(FakeSession):
+        def wait_whole(self, since: float, timeout: float) -> float:
+            if self.steps.count("whole") < interrupts:
+                self._step("whole")
+                raise KeyboardInterrupt
+            return super().wait_whole(since, timeout)
+
+    interrupts = 1
+    done, doing = strike(Impatient())
+    assert doing.interrupt is not None
+    assert (done.trouble, done.redundant) == ("", done.healed + 1)
+    interrupts = 2
+    with pytest.raises(KeyboardInterrupt):
+        strike(Impatient())
+
+
 def test_what_a_minority_serves_is_trouble() -> None:
     done, _ = strike(FakeSession(minority="a took a write"), minority=True)
     assert "a took a write" in done.trouble

@@ -7,7 +7,8 @@ from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.errors import Failure
 from tripleo_ha.verify.result import Problem, attempt
 
-LINES = "5000"
+LINES = "20000"
+"""A balancer without a server logs every refusal; what came before must be there too."""
 
 
 def save_journals(bed: Bed, directory: Path) -> None:

@@ -331,3 +331,8 @@ class _Doing:
             self._redundant = self._session.wait_whole(self._healed, self._fault.timeout)
         except Failure as failure:
             self._troubles.append(failure.message)
+        except KeyboardInterrupt as interrupt:
+            if self.interrupt:
+                raise
+            self.interrupt = interrupt
+            self._recover()
