@@ -24,7 +24,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "topology/firewall.py": ("base.ssh_sources",),
     "topology/galera*.py": ("mysql.gcache_mb", "mysql.failure_detection_s", "mysql.extra"),
     "topology/haproxy*.py": ("haproxy.stats_password", "haproxy.maxconn", "haproxy.extra"),
-    "topology/pacemaker*.py": ("pacemaker.fencing",),
+    "topology/fencing.py": ("pacemaker.fencing",),
     "topology/rabbitmq*.py": ("rabbit.admin_password", "rabbit.monitor_password"),
 }
 """By module (or the modules of one service), the metadata paths acted on; all that is below a path is read with it."""
