@@ -129,7 +129,7 @@ def broker_trial(address: str, port: int, account: Account, connections: int) ->
             opened.append(broker(address, port, account))
             probes.append(f"{account.name}.probe{index}")
             opened[-1].channel().queue_declare(probes[-1], exclusive=True, auto_delete=False)
-        quorum, payload = f"{account.name}.quorum", uuid.uuid4().hex
+        quorum, payload = f"{account.name}.quorum{connections}", uuid.uuid4().hex
         channel = opened[0].channel()
         declare_quorum(channel, quorum)
         publish(channel, quorum, payload)
