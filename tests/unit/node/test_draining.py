@@ -1,0 +1,102 @@
+"""Clients leave before a service stops: by a flag that its check shows, watched in what the balancers tell."""
+
+from pathlib import Path
+
+import pytest
+
+from tripleo_ha import cluster, paths
+from tripleo_ha.node import applied, draining, galera_check
+from tripleo_ha.node.context import Context
+from tripleo_ha.run import CommandFailed
+from tripleo_ha.table import Balance, Check, Listener, Row, Unit
+
+NODES = [{"name": f"n{i}", "ip": f"192.0.2.1{i}"} for i in range(3)]
+METADATA = {"cluster": {"name": "c", "nodes": NODES, "virtual_ips": {}}, "node": {"name": "n1"}}
+SQL = Listener("mysql", 3306, (), balance=Balance(("control",), Check("/galera", port=9590)))
+API = Listener("api", 5000, (), protocol="http", balance=Balance(("control",), Check("/healthcheck")))
+
+
+@pytest.fixture(autouse=True)
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(paths, "RUNTIME", tmp_path / "run")
+    return tmp_path / "run"
+
+
+def told(**states: tuple[str, str]) -> draining.Statistics:
+    return {("mysql", name): {"status": status, "scur": current} for name, (status, current) in states.items()}
+
+
+@pytest.fixture
+def drain(monkeypatch: pytest.MonkeyPatch) -> list[draining.Statistics]:
+    """What the balancer tells, one answer after the other, the last again and again."""
+    answers: list[draining.Statistics] = []
+
+    def statistics(context: Context) -> list[draining.Statistics]:
+        return [answers.pop(0) if len(answers) > 1 else answers[0]] if answers else []
+
+    monkeypatch.setattr(draining, "statistics", statistics)
+    return answers
+
+
+def context() -> Context:
+    return Context(METADATA, cluster.from_metadata(METADATA), ())
+
+
+def test_the_flag_is_the_check_s_at_the_health_endpoint_and_the_listener_s_elsewhere() -> None:
+    assert (draining.flag(SQL), draining.flag(API)) == ("galera", "api")
+
+
+@pytest.mark.parametrize(
+    ("state", "gone"),
+    [
+        (("UP", "0"), False),
+        (("UP 1/2", "0"), False),
+        (("NOLB", "1"), False),
+        (("NOLB", "0"), True),
+        (("DOWN", "0"), True),
+    ],
+)
+def test_clients_have_left_when_nothing_is_sent_or_under_way(state: tuple[str, str], gone: bool) -> None:
+    assert draining.left(told(n1=state), "mysql", "n1") is gone
+
+
+def test_a_restart_waits_until_clients_have_left_and_then_lets_them_come_again(
+    drain: list[draining.Statistics],
+) -> None:
+    drain += [told(n0=("UP", "0"), n1=("UP", "3")), told(n0=("UP", "0"), n1=("UP", "3")), told(n1=("DOWN", "0"))]
+    with draining.drained(context(), Row("mariadb-galera", "mysql", "", listeners=(SQL,))):
+        assert draining.asked("galera")
+        assert len(drain) == 1, "it did not wait"
+    assert not draining.asked("galera")
+
+
+def test_nobody_is_asked_to_leave_a_service_that_nobody_else_would_serve(drain: list[draining.Statistics]) -> None:
+    drain.append(told(n0=("DOWN", "0"), n1=("UP", "3"), BACKEND=("UP", "3")))
+    with draining.drained(context(), Row("mariadb-galera", "mysql", "", listeners=(SQL,))):
+        assert not draining.asked("galera")
+
+
+def test_clients_that_stay_hold_nothing_up_for_long(
+    drain: list[draining.Statistics], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draining, "LEAVE_TIMEOUT", 0.0)
+    drain.append(told(n0=("UP", "0"), n1=("UP", "3")))
+    draining.leave(context(), [Row("mariadb-galera", "mysql", "", listeners=(SQL,))])
+    assert draining.asked("galera")
+
+
+def test_what_mariadb_refuses_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "my.cnf"
+    unit = Unit("mariadb.service", files=(str(file),))
+
+    def refuse(argv: list[str], timeout: float) -> None:
+        raise CommandFailed(argv, "exit status 7", "a [Note] b\n1 0 [ERROR] mariadbd: unknown variable 'x=1'\n")
+
+    monkeypatch.setattr(galera_check, "run", refuse)
+    file.write_text("good")
+    applied.note(unit)
+    galera_check.check(unit)
+    file.write_text("bad")
+    with pytest.raises(Exception, match=r"refuses the new configuration(?s:.*)unknown variable 'x=1'"):
+        galera_check.check(unit)
+    assert file.read_text() == "good"
