@@ -21,13 +21,17 @@ ORDER = (
     "test_topology",
     "test_idempotent",
     "test_gate",
+    "test_power_cut",
+    "test_process_kill",
+    "test_outage",
     "test_rolling",
     "test_faults",
     "test_fencing",
-    "test_outage",
     "test_chaos",
     "test_scale",
 )
+LONG = ("test_rolling", "test_faults", "test_fencing", "test_chaos")
+"""Modules that are run with ``--long``, or when a file is named: under load of their own, they take their time."""
 SUMMARY = pytest.StashKey[list[tuple[str, str]]]()
 OURS = pytest.StashKey[Path]()
 """The shared bed's state directory, when these tests made it."""
@@ -47,10 +51,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SUMMARY] = []
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Take the modules from the gentle to the destructive: what breaks in a fault must not look like bad topology."""
     places = {name: place for place, name in enumerate(ORDER)}
     items.sort(key=lambda item: places.get(item.path.stem, len(ORDER)))
+    named = any(Path(word.partition("::")[0]).suffix == ".py" for word in config.args)
+    if not named and not config.getoption("--long"):
+        config.hook.pytest_deselected(items=[item for item in items if item.path.stem in LONG])
+        items[:] = [item for item in items if item.path.stem not in LONG]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

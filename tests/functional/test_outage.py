@@ -1,12 +1,10 @@
-"""A full outage after which one node stays away: the others wait for it by name, until a person gives it up.
-
-Outages after which all come back, in every order, are faults of the catalogue.
-"""
+"""All controllers go down, in every order, and the same cluster comes back by itself with all that was acknowledged."""
 
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from beds import Summary, assert_good
 
 from tripleo_ha.devtest.bed import Bed
@@ -18,6 +16,10 @@ SERVED_S = 180.0
 CONVERGED_S = 300.0
 WRITES_BETWEEN_S = 60.0
 STEADY = 10
+DIED_AT_ONCE = "power cut of all at once"
+DIED_IN_TURN = "power cut one after another"
+STOPPED = "graceful stop in order"
+STOPPED_BACKWARDS = "graceful stop in reverse order"
 
 
 def at_once(what: Callable[[str], object], names: Sequence[str]) -> None:
@@ -33,6 +35,27 @@ def one_by_one(what: Callable[[str], object], names: Sequence[str], watch: Watch
         what(name)
         if place == 0:
             watch.wait_working(at, WRITES_BETWEEN_S, STEADY)
+
+
+@pytest.mark.parametrize("how", [DIED_AT_ONCE, DIED_IN_TURN, STOPPED, STOPPED_BACKWARDS])
+def test_all_controllers_go_down_and_come_back(how: str, target: Target, bed: Bed, summary: Summary) -> None:
+    names = [node.name for node in bed.nodes]
+    with watching(target) as watch:
+        if how == DIED_AT_ONCE:
+            at_once(bed.power_off, names)
+        elif how == DIED_IN_TURN:
+            one_by_one(bed.power_off, names, watch)
+        else:
+            one_by_one(bed.stop, names if how == STOPPED else names[::-1], watch)
+        began = time.monotonic()
+        at_once(bed.power_on, names)
+        watch.wait_working(began, SERVED_S, STEADY)
+        served = time.monotonic() - began
+        bed.wait_converged(timeout=CONVERGED_S)
+        lost = watch.lost()
+    assert_good(target)
+    summary.tell(f"full outage, {how}", f"{served:.0f} s from power on to served")
+    assert lost == {}, "acknowledged, and not there"
 
 
 def test_a_node_that_stays_away_is_waited_for_by_name_and_one_command_goes_on(
