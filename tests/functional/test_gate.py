@@ -2,6 +2,8 @@
 
 import copy
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from beds import Summary, assert_good, everywhere, facts_of
@@ -11,13 +13,15 @@ from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.verify.runner import Target
 from tripleo_ha.waiting import wait_for
 
-FILES = ["sh", "-c", "find /etc /run/tripleo-ha/metadata.json -xdev -type f -exec sha256sum {} + | sort | sha256sum"]
+FILES = ["find", "/etc", "/run/tripleo-ha/metadata.json", "-xdev", "-type", "f", "-exec", "sha256sum", "{}", "+"]
 NOTICED_S = 60.0
 
 
-def files(bed: Bed) -> dict[str, str]:
-    """Return a digest of every configuration file, by node."""
-    return {node: output for node, (_, _, output) in everywhere(bed, FILES, timeout=60).items()}
+def files(bed: Bed) -> dict[tuple[str, str], str]:
+    """Return a digest of every configuration file, by node and path."""
+    told = everywhere(bed, FILES, timeout=60)
+    lines = [(node, line) for node, (_, _, output) in told.items() for line in output.splitlines()]
+    return {(node, line.partition("  ")[2]): line.partition("  ")[0] for node, line in lines}
 
 
 def refusals(bed: Bed) -> dict[str, str]:
@@ -34,27 +38,40 @@ def spoilt(document: dict[str, Any]) -> dict[str, Any]:
     return bad
 
 
-def test_bad_metadata_on_all_nodes_changes_nothing(target: Target, bed: Bed, summary: Summary) -> None:
+@contextmanager
+def spoiling(bed: Bed) -> Iterator[dict[str, Any]]:
+    """Hand every node bad metadata, and on failure the good one again: the next test must not fail of this one."""
     good = {node.name: bed.metadata(node.name) for node in bed.nodes}
+    try:
+        for name, document in good.items():
+            bed.push(name, spoilt(document))
+        yield good
+    except BaseException:
+        for name, document in good.items():
+            bed.push(name, document)
+        raise
+
+
+def test_bad_metadata_on_all_nodes_changes_nothing(target: Target, bed: Bed, summary: Summary) -> None:
     before, since = files(bed), facts_of(target)
-    for node in bed.nodes:
-        bed.push(node.name, spoilt(good[node.name]))
-    told = wait_for(
-        "every node to refuse the metadata",
-        lambda: refused if len(refused := refusals(bed)) == len(bed.nodes) else None,
-        timeout=NOTICED_S,
-    )
-    for node, reason in told.items():
-        assert "keystone.token_expiration" in reason, node
-        assert "innodb_buffer_pool_mb" in reason, node
-        assert good[node]["keystone"]["admin_password"] not in reason, node
-        log = ["journalctl", "-u", "os-collect-config", "--no-pager", "-n", "200"]
-        journal = bed.exec(node, log, timeout=60).stdout
-        assert "token_expiration" in journal
-    assert files(bed) == before
-    now = facts_of(target)
-    assert {node: services(now[node], target) for node in now} == {node: services(since[node], target) for node in now}
-    assert_good(target)
+    with spoiling(bed) as good:
+        told = wait_for(
+            "every node to refuse the metadata",
+            lambda: refused if len(refused := refusals(bed)) == len(bed.nodes) else None,
+            timeout=NOTICED_S,
+        )
+        for node, reason in told.items():
+            assert "keystone.token_expiration" in reason, node
+            assert "innodb_buffer_pool_mb" in reason, node
+            assert good[node]["keystone"]["admin_password"] not in reason, node
+            log = ["journalctl", "-u", "os-collect-config", "--no-pager", "-n", "200"]
+            journal = bed.exec(node, log, timeout=60).stdout
+            assert "token_expiration" in journal
+        assert sorted(set(files(bed).items()) ^ set(before.items())) == []
+        now = facts_of(target)
+        changed_processes = {node: services(now[node], target) ^ services(since[node], target) for node in now}
+        assert {node: changed for node, changed in changed_processes.items() if changed} == {}
+        assert_good(target)
     changed = {name: copy.deepcopy(document) for name, document in good.items()}
     for name, document in changed.items():
         once_more = document["keystone"].get("token_expiration_s") == 7200
