@@ -4,9 +4,11 @@ What the model takes from the engine (its source, and what was seen of it on thr
 acknowledged once its writer has it on disk and every member of the view has received it; a member that crashes loses
 what it had only received. Survivors go on as a Primary component when they are more than half of the last one, or when
 the others left gracefully; else they run on without one, until all members of the latest Primary view among them are
-connected again. The view is stored when it is formed, before anything commits in it, also by a joiner whose transfer
-has not begun; a graceful stop of a Primary member removes it, and the last to leave is safe to bootstrap. Who joins
-with the component's state UUID is sent the transactions that follow its own number; any other gets a whole copy.
+connected again. A member may also close its connection to the group while its server runs on: with a word, like one
+that stops, or without one, like one that crashes. The view is stored when it is formed, before anything commits in
+it, also by a joiner whose transfer has not begun; a graceful stop of a Primary member removes it, and the last to
+leave is safe to bootstrap. Who joins with the component's state UUID is sent the transactions that follow its own
+number; any other gets a whole copy.
 """
 
 from collections.abc import Callable
@@ -24,6 +26,7 @@ Decide = Callable[[Situation], Decision]
 class Node:
     """One controller. ``disk`` holds transactions in their order; ``received`` are those only in memory.
 
+    ``left``: its server runs on, but not in the group, and never will (``running`` is about the group).
     ``waiting``: its server was started, found no component, and ends after that many rounds. ``side`` tells the parts
     of a broken network apart; ``age`` orders views, as the engine's own view ids do.
     """
@@ -33,6 +36,7 @@ class Node:
     running: bool = False
     primary: bool = False
     joining: bool = False
+    left: bool = False
     waiting: int = 0
     side: int = 0
     uuid: str = NULL_UUID
@@ -61,6 +65,9 @@ class Node:
             starting = self.joining or (self.waiting and not self.primary)
             phase = Phase.STARTING if starting else Phase.PRIMARY if self.primary else Phase.NON_PRIMARY
             return Facts(phase, self.uuid, len(self.disk) + len(self.received), **common)
+        if self.left:
+            # What it answers says nothing about its disk.
+            return Facts(Phase.LEFT, self.uuid, 10**6, **common)
         if self.uuid == NULL_UUID and not self.aborted:
             return Facts(Phase.BLANK, **common)
         safe = self.safe and self.position >= 0 and not self.elected
@@ -71,6 +78,8 @@ class Node:
     @property
     def told(self) -> Facts | None:
         """What its peers are told: a running server speaks for itself, but its last view only a converge run knows."""
+        if self.left:
+            return replace(self.facts, view=None)
         if not self.running:
             started = self.published and self.published.phase in (Phase.PRIMARY, Phase.NON_PRIMARY)
             return replace(self.published, phase=Phase.STARTING) if started else self.published
@@ -130,7 +139,7 @@ class Cluster:
             if not powered:
                 node.powered, node.published, node.vote, node.decision = False, None, "", None
             node.aborted = node.aborted or node.joining
-            node.joining, node.waiting, node.received = False, 0, []
+            node.joining, node.left, node.waiting, node.received = False, False, 0, []
         self.settle(gone={name for name in names if self.nodes[name].primary})
 
     def split(self, sides: dict[str, int]) -> None:
@@ -211,6 +220,15 @@ class Cluster:
             if all(other.joining for other in rest):
                 # Nobody is left to send them what they lack, but they were the last Primary view.
                 self.lose(rest)
+
+    def leave(self, node: Node, graceful: bool) -> None:
+        """Close the connection to the group in the middle of whatever it did, and run on."""
+        if graceful:
+            self.stop(node)
+            node.joining, node.waiting, node.received = False, 0, []
+        else:
+            self.crash({node.name}, powered=True)
+        node.left = True
 
     def assert_may_found(self, members: list[Node]) -> None:
         """Fail where a Primary component appears beside another, or without an acknowledged transaction."""
@@ -306,6 +324,10 @@ class Cluster:
         if decision.vote not in ("", node.name) and node.facts.safe_to_bootstrap and self.clears_flags:
             node.safe = False
         if node.waiting:
+            return
+        if decision.action is Action.END:
+            # It says what its disk holds when it looks again.
+            node.left = False
             return
         if decision.action is Action.PROMOTE and node.running:
             self.found(node, gives_up=False)

@@ -46,6 +46,7 @@ def more_options(size: int) -> list[Option]:
         Facts(Phase.BLANK, view=everybody),
         Facts(Phase.STARTING),
         Facts(Phase.STARTING, view=everybody),
+        Facts(Phase.LEFT, UUID, 9, view=everybody),
         Facts(Phase.NON_PRIMARY, UUID, 6, view=most),
         Facts(Phase.NON_PRIMARY, UUID, 6),
         Facts(Phase.DOWN, UUID, 6, view=everybody),
@@ -86,7 +87,7 @@ def situations(size: int, votes: Sequence[str] = ("me",)) -> Iterator[Situation]
 def may_found(now: Situation) -> bool:
     """Say whether founding here can lose nothing, whoever is silent, and happens at most once."""
     mine, others = now.mine, {name: fact for name, fact in now.facts.items() if name != now.me}
-    if any(fact.phase in (Phase.PRIMARY, Phase.STARTING) for fact in now.facts.values()):
+    if any(fact.phase in (Phase.PRIMARY, Phase.STARTING, Phase.LEFT) for fact in now.facts.values()):
         return False
     if any(fact.generation != mine.generation for fact in others.values()):
         return False

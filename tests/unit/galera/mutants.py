@@ -86,9 +86,9 @@ def any_flag(now: Situation, eligible: list[str], best: str) -> Proof | None:
     return Proof("somebody was the last") if flagged else RIGHT_PROOF(now, eligible, best)
 
 
-def blind_to(phase: Phase) -> Rule:
-    """Return the right rule for one that takes a node in this phase for one that stopped."""
-    return seeing(lambda fact: replace(fact, phase=Phase.DOWN) if fact.phase is phase else fact)
+def blind_to(phase: Phase, taken_for: Phase = Phase.DOWN) -> Rule:
+    """Return the right rule for one that takes a node in this phase for one in another."""
+    return seeing(lambda fact: replace(fact, phase=taken_for) if fact.phase is phase else fact)
 
 
 def creates_without_the_silent(now: Situation) -> Decision:
@@ -134,6 +134,8 @@ MUTANTS = (
     # In the model its vote, which is for nobody, stands against that as well.
     Mutant("one that starts is taken for stopped", blind_to(Phase.STARTING), in_machine=False),
     Mutant("a Primary component is not seen", blind_to(Phase.PRIMARY)),
+    Mutant("one that left the group is taken for stopped", blind_to(Phase.LEFT)),
+    Mutant("one that left the group is taken for a member", blind_to(Phase.LEFT, Phase.NON_PRIMARY)),
     Mutant("blank nodes create while others are silent", creates_without_the_silent),
     Mutant("the first node creates beside data", creates_beside_data),
     # It then takes two states for two clusters, and founds nothing at all.

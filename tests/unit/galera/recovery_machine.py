@@ -81,6 +81,14 @@ class Recovering(RuleBasedStateMachine):
             self.cluster.stop(running[bits % len(running)])
             self.write_some(bits)
 
+    @rule(bits=BITS, graceful=st.booleans())
+    def leave(self, bits: int, graceful: bool) -> None:
+        """A server closes its connection to the group, as one does that cannot apply what it was sent."""
+        self.write_some(bits)
+        if running := self.those(running=True):
+            self.cluster.leave(running[bits % len(running)], graceful)
+            self.write_some(bits)
+
     @rule(bits=BITS, more=BITS)
     def split(self, bits: int, more: int) -> None:
         """Break the network into two or three parts."""
@@ -183,7 +191,7 @@ class Recovering(RuleBasedStateMachine):
     @rule(bits=BITS)
     def restart(self, bits: int) -> None:
         """systemd starts a server again that ended by itself."""
-        ended = [node for node in self.those(powered=True, running=False) if node.published]
+        ended = [node for node in self.those(powered=True, running=False, left=False) if node.published]
         if ended:
             self.cluster.join(ended[bits % len(ended)], False)
 

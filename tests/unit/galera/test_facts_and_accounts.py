@@ -157,6 +157,17 @@ def test_a_running_server_speaks_for_itself() -> None:
     assert (live.phase, live.seqno) == (Phase.PRIMARY, 9)
 
 
+def test_a_server_that_left_its_group_is_neither_a_member_nor_down() -> None:
+    live = {"cluster_status": "Disconnected", "connected": "OFF", "local_state_uuid": UUID, "last_committed": "9"}
+    for state in (None, Facts(Phase.PRIMARY, UUID, 7), Facts(Phase.LEFT, UUID, 7)):
+        known = galera_facts.of_peer(told(state, **live))
+        assert known is not None
+        assert (known.phase, known.eligible) == (Phase.LEFT, False)
+    ended = galera_facts.of_peer(told(Facts(Phase.LEFT, UUID, 7)))
+    assert ended is not None
+    assert ended.phase is Phase.LEFT
+
+
 def test_a_peer_that_was_started_and_does_not_answer_is_starting_and_a_silent_one_unknown() -> None:
     started = galera_facts.of_peer(told(Facts(Phase.PRIMARY)))
     assert started is not None
@@ -194,6 +205,7 @@ HEALTHY = {"cluster_status": "Primary", "local_state": "4", "ready": "ON"}
         ({"local_state": "2"}, False, ""),
         ({"local_state": "1"}, False, "Joining"),
         ({"cluster_status": "non-Primary"}, False, "non-Primary"),
+        ({"cluster_status": "Disconnected", "connected": "OFF"}, False, "left the group"),
         ({"ready": "OFF"}, False, "not ready"),
     ],
 )

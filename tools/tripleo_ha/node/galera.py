@@ -45,7 +45,13 @@ def converge(context: Context, row: Row) -> None:
     if running and running[1].get("cluster_size") == "1" and galera_actions.outdated(unit):
         restart_alone(context, row, unit)
     units.ensure(context, row, unit, before_restart=lambda: wait_turn(context, row))
-    wait_for("Galera on this node to be Synced", synced, timeout=START_BOUND, interval=0.2, why=_state)
+
+    def caught_up() -> bool:
+        if has_left():
+            bring_up(context, row, unit)
+        return synced()
+
+    wait_for("Galera on this node to be Synced", caught_up, timeout=START_BOUND, interval=0.2, why=_state)
     keep_evidence(context)
     databases.converge(context)
     galera_facts.LOST.unlink(missing_ok=True)
@@ -108,6 +114,12 @@ def synced() -> bool:
     """Tell whether this node's server is Synced with a Primary component."""
     running = galera_facts.of_this_server()
     return bool(running and running[0].phase is Phase.PRIMARY and running[1].get("local_state") == SYNCED)
+
+
+def has_left() -> bool:
+    """Tell whether this node's server left the group, as one does whose transfer fails after it had become a member."""
+    running = galera_facts.of_this_server()
+    return bool(running and running[0].phase is Phase.LEFT)
 
 
 def _state() -> str:
@@ -231,6 +243,10 @@ class Start:
             # Once another is to bootstrap, this flag would found a second history after the next outage.
             galera_actions.set_safe_to_bootstrap(self.files, False)
             self.disk = None
+        if decision.action is Action.END:
+            galera_actions.kill(self.unit)
+            self.context.changed(f"{self.row.service}: {decision.action.value}, since {decision.reason}")
+            return
         if decision.action not in (Action.CREATE, Action.BOOTSTRAP, Action.JOIN, Action.PROMOTE):
             return
         if decision.gives_up:

@@ -147,6 +147,9 @@ def on_disk(files: Files, recover: Any = recovered_position) -> Facts:
 def of_status(status: Mapping[str, Any]) -> Facts:
     """Return the facts of a running server, from its wsrep status variables."""
     phase = Phase.PRIMARY if status.get("cluster_status") == "Primary" else Phase.NON_PRIMARY
+    # A controller of an older image does not tell this. A server that has not connected yet answers no queries.
+    if status.get("connected") == "OFF":
+        phase = Phase.LEFT
     return Facts(
         phase,
         uuid=str(status.get("local_state_uuid", NULL_UUID)),

@@ -21,6 +21,11 @@ class Phase(Enum):
     """Does not run, and holds data, whole or not."""
     STARTING = "starting"
     """Was started by a decision of its own and does not answer queries yet."""
+    LEFT = "left the group"
+    """Answers queries, but closed its connection to the group, which the engine never opens again.
+
+    What it holds is known once it has ended and its position is recovered from its disk.
+    """
     NON_PRIMARY = "non-primary"
     """Runs, but outside any Primary component."""
     PRIMARY = "primary"
@@ -83,6 +88,8 @@ class Action(Enum):
     """Turn the running non-Primary server into a Primary component."""
     JOIN = "join"
     """Start, and join the others."""
+    END = "end"
+    """End the running server, keeping what tells of its last view; the next decision finds it down."""
     WAIT = "wait"
     """Ask again later."""
     REFUSE = "refuse"
@@ -140,7 +147,8 @@ class Situation:
     Two nodes that know different answers may choose differently, so a node bootstraps only while every node that
     answered and does not run votes for it. A vote is published before the votes of others are read: of two
     candidates, at least one reads the other's earlier vote. Nodes that were told of different clusters may take
-    different answers for all of them, so nobody bootstraps before those that answered have one configuration.
+    different answers for all of them, so nobody bootstraps before those that answered have one configuration. Nor
+    does anybody beside a server that left the group: it has not told what its disk holds before it has ended.
     """
 
     nodes: Sequence[str]
@@ -173,6 +181,8 @@ def decide(now: Situation) -> Decision:
     """Say what this node does now; see :class:`Situation` for the invariant."""
     if now.mine.phase is Phase.PRIMARY:
         return Decision(Action.KEEP, "runs in the Primary component")
+    if now.mine.phase is Phase.LEFT:
+        return Decision(Action.END, "its server left the group, and the engine never has it join again")
     if primary := now.those(Phase.PRIMARY):
         if now.mine.phase is Phase.NON_PRIMARY:
             return Decision(Action.WAIT, f"the engine joins this node to {_words(primary)} by itself")
@@ -182,6 +192,8 @@ def decide(now: Situation) -> Decision:
     others_starting = [name for name in now.those(Phase.STARTING) if name != now.me]
     if others_starting:
         return Decision(Action.WAIT, f"{_words(others_starting)} {_are(others_starting)} starting")
+    if left := now.those(Phase.LEFT):
+        return Decision(Action.WAIT, f"{_words(left)} left the group, and must end before it tells what it holds")
     if not now.silent and set(now.those(Phase.BLANK)) == set(now.facts):
         first = now.those(Phase.BLANK)[0]
         return _elect(now, first, Action.CREATE, Proof("no node ever held data"))

@@ -16,7 +16,7 @@ STATES = {"0": "Undefined", "1": "Joining", "2": "Donor/Desynced", "3": "Joined"
 SERVING = ("2", "4")
 FACTS = (
     "cluster_status", "cluster_size", "cluster_conf_id", "local_state", "local_state_comment", "local_state_uuid",
-    "last_committed", "gcomm_uuid", "ready",
+    "last_committed", "gcomm_uuid", "connected", "ready",
 )
 METRICS = {
     "cluster_size": "cluster_size",
@@ -55,6 +55,8 @@ def check(metadata: Mapping[str, Any]) -> CheckResult:
 
 def ailment(status: Mapping[str, str], read_only: bool) -> str:
     """Return why a server in this state must not be sent clients, or an empty string."""
+    if status.get("connected") == "OFF":
+        return "it left the group, and must be started anew"
     if status.get("cluster_status") != "Primary":
         return f"not in a Primary component but {status.get('cluster_status', 'without Galera')}"
     state = status.get("local_state", "0")
