@@ -9,11 +9,11 @@ import shutil
 import pytest
 from beds import REPORTS, Summary
 
-from tripleo_ha.chaos import report
+from tripleo_ha.chaos import campaign, report
 from tripleo_ha.chaos.faults.catalogue import ALL, fitting
 from tripleo_ha.chaos.model import Kind
-from tripleo_ha.chaos.session import Session
 from tripleo_ha.devtest.bed import Bed
+from tripleo_ha.devtest.progress import Progress
 from tripleo_ha.verify.runner import Target
 
 ALWAYS = (
@@ -39,15 +39,16 @@ def test_the_cluster_survives_by_itself(name: str, target: Target, bed: Bed, sum
         pytest.skip("this bed lacks what the fault needs: nodes, or disks with a bound")
     directory = REPORTS / "faults" / name
     shutil.rmtree(directory, ignore_errors=True)
-    with Session.open(bed, directory, seed=SEED) as session:
-        strike = session.strike(ALL[name])
-        verdicts = session.finish()
-    (figures,) = report.write(directory).strikes
+    plan = campaign.Plan(iter([ALL[name]]), SEED)
+    status = campaign.conduct(bed, directory, plan, Progress(directory / "chaos.log"))
+    found, _ = report.read(directory)
+    (figures,) = found.figures.strikes
+    strike = figures.strike
     gaps = ", ".join(f"{service} {seen.longest.seconds:.1f} s" for service, seen in figures.services.items())
     whole = "never" if strike.redundant is None else f"{strike.redundant - strike.healed:.0f} s"
     summary.tell(f"{name} ({', '.join(strike.nodes)})", f"{gaps}; whole {whole} after it was healed")
     assert strike.trouble == ""
     assert strike.redundant is not None
-    assert {finding for verdict in verdicts for finding in verdict.findings} == set()
+    assert status == campaign.GOOD
     if strike.kind is Kind.OUTAGE:
         assert strike.powered is not None
