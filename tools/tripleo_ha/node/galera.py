@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,18 @@ from tripleo_ha.node.context import LOG, Context, write_file
 from tripleo_ha.node.galera_facts import Files
 from tripleo_ha.table import Row, Unit
 from tripleo_ha.topology import galera_config
-from tripleo_ha.topology.galera import Action, Decision, Facts, Phase, decide
+from tripleo_ha.topology.galera import Action, Decision, Facts, Phase, Situation, decide
+from tripleo_ha.topology.galera_patience import Stay, overdue
 from tripleo_ha.waiting import wait_for
 
 START_BOUND = 120.0
 """Seconds in which a node is to be a member of a Primary component, else the run fails and is tried again."""
-STUCK_AFTER = 40.0
-"""Seconds of a start without any Primary component; Galera itself gives up after 30 (pc.wait_prim_timeout)."""
 GIVE_UP_RESTARTS = 3
 """Restarts by systemd after which a server that was started here counts as unable to start."""
 POLL = 0.5
 SYNCED = "4"
+OUTSIDE = "0"
+"""The state of a server in no Primary component to which nothing is sent."""
 
 
 def converge(context: Context, row: Row) -> None:
@@ -151,8 +152,10 @@ class Start:
     unit: Unit
     files: Files
     vote: str = ""
-    started_at: float | None = None
     disk: Facts | None = None
+    seen: Stay = field(default_factory=lambda: Stay(Phase.DOWN))
+    stay: Stay | None = None
+    stays_since: float = 0.0
     restarts: int = 0
     earlier_restarts: int | None = None
     """Those before this run, whose reason may be mended by now."""
@@ -187,8 +190,10 @@ class Start:
         self.tell(mine)
         now = galera_facts.situation(self.context, mine)
         decision = decide(now)
+        if ended := self.end_if_overdue(now):
+            return ended
         if mine.phase is Phase.STARTING:
-            return self.starting(decision, now.facts)
+            return self.starting(decision)
         if decision.vote != self.vote:
             # Published before any peer's vote is read again, so that of two candidates one sees the other's.
             self.vote = decision.vote
@@ -199,9 +204,10 @@ class Start:
 
     def look(self) -> Facts:
         """Return this node's own facts; the disk is read again only after the server ran."""
-        running = galera_facts.of_this_server()
+        running, mute = galera_facts.ask_this_server()
         if running:
             self.disk = None
+            self.seen = Stay(running[0].phase, receiving=running[1].get("local_state") != OUTSIDE)
             return member(self.context, running[0])
         told = units.properties(self.unit.name, "ActiveState", "NRestarts")
         restarts = int(told.get("NRestarts") or 0)
@@ -210,9 +216,11 @@ class Start:
         self.restarts = restarts - self.earlier_restarts
         if told["ActiveState"] in ("active", "activating", "deactivating"):
             self.disk = None
-            self.started_at = self.started_at or time.monotonic()
+            founding = self.files.elected.exists() or self.files.fresh.exists()
+            started, receiving = told["ActiveState"] == "active", self.files.transfer.exists()
+            self.seen = Stay(Phase.STARTING, started, mute, receiving, founding)
             return member(self.context, Facts(Phase.STARTING))
-        self.started_at = None
+        self.seen = Stay(Phase.DOWN)
         if self.disk is None:
             self.disk = replace(galera_facts.on_disk(self.files), generation=galera_facts.generation(self.context))
         return self.disk
@@ -222,8 +230,27 @@ class Start:
         state = galera_facts.to_publish(replace(mine, vote=self.vote))
         self.context.publish(self.row.service, state=state)
 
-    def starting(self, decision: Decision, facts: Mapping[str, Facts]) -> Decision:
-        """Wait for the server that was started, or end it when nobody is there for it to join.
+    def end_if_overdue(self, now: Situation) -> Decision | None:
+        """End a server that has gone on for too long as it does, and say so; else None."""
+        stay = self.seen
+        if not stay.mute or not stay.started:
+            beside_primary, alone = bool(now.those(Phase.PRIMARY)), not now.those(Phase.PRIMARY, Phase.NON_PRIMARY)
+            stay = replace(stay, beside_primary=beside_primary, alone=alone)
+        if stay != self.stay:
+            self.stay, self.stays_since = stay, time.monotonic()
+        why = overdue(stay, time.monotonic() - self.stays_since)
+        if not why:
+            return None
+        self.end(why)
+        return Decision(Action.END, why)
+
+    def end(self, why: str) -> None:
+        """End the server, so that the next look finds it down."""
+        galera_actions.kill(self.unit)
+        self.context.changed(f"{self.row.service}: ended, since {why}")
+
+    def starting(self, decision: Decision) -> Decision:
+        """Wait for the server that was started.
 
         :raises Failure: it ends again and again, for which its own last words are the reason.
         """
@@ -231,10 +258,6 @@ class Start:
             words = galera_actions.last_words(self.unit)
             galera_actions.kill(self.unit)
             raise Failure(f"{self.unit.name} ended {self.restarts} times in a row; it said last:\n{words}")
-        alone = not any(fact.phase in (Phase.PRIMARY, Phase.NON_PRIMARY) for fact in facts.values())
-        if alone and self.started_at and time.monotonic() - self.started_at > STUCK_AFTER:
-            LOG.info("galera: the server found no Primary component in %g s and is ended", STUCK_AFTER)
-            galera_actions.kill(self.unit)
         return Decision(Action.WAIT, f"this node's server is starting ({decision.reason})")
 
     def act(self, decision: Decision, mine: Facts) -> None:
@@ -244,8 +267,7 @@ class Start:
             galera_actions.set_safe_to_bootstrap(self.files, False)
             self.disk = None
         if decision.action is Action.END:
-            galera_actions.kill(self.unit)
-            self.context.changed(f"{self.row.service}: {decision.action.value}, since {decision.reason}")
+            self.end(decision.reason)
             return
         if decision.action not in (Action.CREATE, Action.BOOTSTRAP, Action.JOIN, Action.PROMOTE):
             return

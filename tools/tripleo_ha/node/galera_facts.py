@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pymysql
+
 from tripleo_ha import paths
-from tripleo_ha.errors import Failure
 from tripleo_ha.node import sql
 from tripleo_ha.node.context import Context
 from tripleo_ha.run import run
@@ -158,14 +159,28 @@ def of_status(status: Mapping[str, Any]) -> Facts:
     )
 
 
-def of_this_server() -> tuple[Facts, Mapping[str, str]] | None:
-    """Return the facts and the wsrep status of this node's server, or None when it does not answer."""
+Running = tuple[Facts, Mapping[str, str]]
+"""The facts and the wsrep status of a server that answers."""
+
+
+def ask_this_server() -> tuple[Running | None, bool]:
+    """Return what this node's server answers, and whether it said nothing at all: one without a free connection does.
+
+    It may not run, or be frozen; which of them systemd knows.
+    """
     try:
         with sql.root(timeout=5) as connection:
             status = sql.wsrep_status(connection)
-    except Failure:
-        return None
-    return of_status(status), status
+    except sql.Unreachable as error:
+        return None, error.number in sql.UNREACHABLE
+    except pymysql.MySQLError as error:
+        return None, sql.number_of(error) in sql.UNREACHABLE
+    return (of_status(status), status), False
+
+
+def of_this_server() -> Running | None:
+    """Return what this node's server answers, or None when it does not."""
+    return ask_this_server()[0]
 
 
 def to_publish(facts: Facts) -> dict[str, Any]:

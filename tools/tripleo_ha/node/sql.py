@@ -14,7 +14,14 @@ UNREACHABLE = (2002, 2003, 2006, 2013)
 
 
 class Unreachable(Failure):
-    """The local server does not run, does not answer, or does not take this user."""
+    """The local server does not run, does not answer, or does not take this user.
+
+    :param number: the client's or the server's error number.
+    """
+
+    def __init__(self, message: str, number: int = 0) -> None:
+        super().__init__(message)
+        self.number = number
 
 
 def connect(user: str, *, timeout: float = 5.0) -> "pymysql.connections.Connection[Any]":
@@ -34,7 +41,12 @@ def connect(user: str, *, timeout: float = 5.0) -> "pymysql.connections.Connecti
             write_timeout=timeout,
         )
     except pymysql.MySQLError as error:
-        raise Unreachable(f"MariaDB on this node does not take {user}: {error}") from error
+        raise Unreachable(f"MariaDB on this node does not take {user}: {error}", number_of(error)) from error
+
+
+def number_of(error: pymysql.MySQLError) -> int:
+    """Return an error's number, 0 where it has none."""
+    return error.args[0] if error.args and isinstance(error.args[0], int) else 0
 
 
 @contextmanager

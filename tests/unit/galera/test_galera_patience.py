@@ -1,0 +1,153 @@
+"""Which servers that run are ended for what they have done for too long, and that the converge run then starts them."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pymysql
+import pytest
+
+from tripleo_ha.node import galera, galera_facts
+from tripleo_ha.node.galera import Start
+from tripleo_ha.node.galera_facts import Files
+from tripleo_ha.table import Row, Unit
+from tripleo_ha.topology.galera import Action, Facts, Phase, Situation
+from tripleo_ha.topology.galera_patience import MUTE_FOR, OUTSIDE_FOR, Stay, overdue
+
+UUID = "2f6e3b20-e69a-11f1-990c-6f3410f6ebf8"
+MUTE = Stay(Phase.STARTING, started=True, mute=True)
+ALONE = Stay(Phase.STARTING, alone=True)
+BESIDE = Stay(Phase.NON_PRIMARY, beside_primary=True)
+
+
+@pytest.mark.parametrize(("stay", "bound"), [(MUTE, MUTE_FOR), (ALONE, OUTSIDE_FOR), (BESIDE, OUTSIDE_FOR)])
+def test_a_server_is_ended_only_when_its_time_is_up_and_never_in_a_transfer(stay: Stay, bound: float) -> None:
+    assert overdue(stay, bound) == ""
+    assert overdue(stay, bound + 1) != ""
+    assert overdue(replace(stay, receiving=True), 10 * bound) == ""
+
+
+@pytest.mark.parametrize(
+    "stay",
+    [
+        Stay(Phase.STARTING),
+        replace(MUTE, started=False),
+        replace(MUTE, mute=False, alone=True),
+        replace(ALONE, founding=True),
+        Stay(Phase.NON_PRIMARY, alone=True),
+        Stay(Phase.PRIMARY, beside_primary=True),
+        Stay(Phase.DOWN, alone=True),
+    ],
+)
+def test_a_server_that_may_come_by_itself_is_left_alone(stay: Stay) -> None:
+    assert overdue(stay, 3600) == ""
+
+
+class Server:
+    """A unit and its server as :class:`Start` sees them, a clock, and what was done."""
+
+    def __init__(self, **peers: Facts) -> None:
+        self.now = 0.0
+        self.active = "active"
+        self.answers: dict[str, str] | None = None
+        self.done: list[str] = []
+        self.peers = peers
+
+    def ask(self) -> tuple[Any, bool]:
+        return ((galera_facts.of_status(self.answers), self.answers), False) if self.answers else (None, True)
+
+    def kill(self, unit: Unit) -> None:
+        self.done.append("kill")
+        self.active, self.answers = "inactive", None
+
+    def situation(self, context: Any, mine: Facts) -> Situation:
+        return Situation(("a", "b", "c"), "a", {"a": mine, **self.peers})
+
+
+PRIMARY = Facts(Phase.PRIMARY, UUID, 9)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Server:
+    server = Server(b=PRIMARY, c=PRIMARY)
+    monkeypatch.setattr(galera_facts, "ask_this_server", server.ask)
+    monkeypatch.setattr(galera_facts, "situation", server.situation)
+    monkeypatch.setattr(galera_facts, "generation", lambda context: "g")
+    monkeypatch.setattr(galera_facts, "on_disk", lambda files: Facts(Phase.DOWN, UUID, 7))
+    monkeypatch.setattr(galera.units, "properties", lambda name, *wanted: {"ActiveState": server.active})
+    monkeypatch.setattr(galera.galera_actions, "kill", server.kill)
+    monkeypatch.setattr(galera.galera_actions, "start", lambda unit: server.done.append("start"))
+    monkeypatch.setattr(galera.time, "monotonic", lambda: server.now)
+    monkeypatch.setattr(galera, "member", lambda context, facts: facts)
+    return server
+
+
+@pytest.fixture
+def start(server: Server, tmp_path: Path) -> Start:
+    context: Any = SimpleNamespace(
+        publish=lambda *told, **facts: None,
+        changed=lambda what: None,
+        cluster=SimpleNamespace(me=SimpleNamespace(name="a")),
+    )
+    unit = Unit("mariadb.service")
+    return Start(context, Row("mariadb-galera", "mysql", "", units=(unit,)), unit, Files(tmp_path))
+
+
+def test_a_frozen_server_is_ended_and_joins_anew(server: Server, start: Start) -> None:
+    assert start.step().action is Action.WAIT
+    server.now = MUTE_FOR
+    assert start.step().action is Action.WAIT
+    server.now = MUTE_FOR + 1
+    assert start.step().action is Action.END
+    assert start.step().action is Action.JOIN
+    assert server.done == ["kill", "start"]
+
+
+def test_a_frozen_server_is_ended_whatever_the_others_do_meanwhile(server: Server, start: Start) -> None:
+    for second in range(0, int(MUTE_FOR) + 3, 2):
+        server.now = float(second)
+        server.peers["b"] = replace(PRIMARY, phase=Phase.PRIMARY if second % 4 else Phase.NON_PRIMARY)
+        start.step()
+    assert server.done[:1] == ["kill"]
+
+
+def test_a_server_that_starts_is_given_the_time_that_systemd_gives_it(server: Server, start: Start) -> None:
+    server.active = "activating"
+    for server.now in (0.0, 100.0, 200.0):
+        assert start.step().action is Action.WAIT
+    assert server.done == []
+
+
+def test_a_member_that_stays_outside_beside_a_component_is_ended_and_joins_anew(server: Server, start: Start) -> None:
+    server.answers = {"cluster_status": "non-Primary", "connected": "ON", "local_state": "0"}
+    for server.now in (0.0, OUTSIDE_FOR):
+        assert start.step().action is Action.WAIT
+    server.now += 1
+    assert start.step().action is Action.END
+    assert start.step().action is Action.JOIN
+
+
+def test_a_member_that_is_sent_what_it_lacks_is_left_alone(server: Server, start: Start) -> None:
+    server.answers = {"cluster_status": "non-Primary", "connected": "ON", "local_state": "1"}
+    for server.now in (0.0, 1000.0):
+        assert start.step().action is Action.WAIT
+    assert server.done == []
+
+
+def test_a_server_that_left_the_group_is_ended_at_once(server: Server, start: Start) -> None:
+    server.answers = {"cluster_status": "Disconnected", "connected": "OFF", "local_state": "0"}
+    assert start.step().action is Action.END
+    assert start.step().action is Action.JOIN
+    assert server.done == ["kill", "start"]
+
+
+@pytest.mark.parametrize(("number", "mute"), [(2013, True), (2002, True), (1040, False)])
+def test_a_server_without_a_free_connection_is_not_mute(
+    number: int, mute: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**how: object) -> None:
+        raise pymysql.OperationalError(number, "no")
+
+    monkeypatch.setattr(pymysql, "connect", refuse)
+    assert galera_facts.ask_this_server() == (None, mute)

@@ -1,0 +1,42 @@
+"""How long a Galera server may go on as it does before it is ended, so that the next decision starts it anew."""
+
+from dataclasses import dataclass
+
+from tripleo_ha.topology.galera import Phase
+
+MUTE_FOR = 30.0
+"""Seconds without an answer of a server that systemd counts as started: nothing in its service takes so long."""
+OUTSIDE_FOR = 40.0
+"""Seconds of a server without any Primary component; Galera itself gives up a start after 30 (pc.wait_prim_timeout)."""
+
+
+@dataclass(frozen=True)
+class Stay:
+    """What a server that runs does, which has not changed for a while.
+
+    ``started``: systemd counts it as such, so that it had answered. ``mute``: now it answers nothing. ``receiving``: a
+    state transfer to it is under way, which takes as long as it takes. ``founding``: it was started as a Primary
+    component, so that it waits for nobody and only recovers its data. ``beside_primary``: another node is in a Primary
+    component. ``alone``: no other node's server answers.
+    """
+
+    phase: Phase
+    started: bool = False
+    mute: bool = False
+    receiving: bool = False
+    founding: bool = False
+    beside_primary: bool = False
+    alone: bool = False
+
+
+def overdue(stay: Stay, seconds: float) -> str:
+    """Return why a server that has done this for so many seconds is to be ended, or an empty string."""
+    if stay.receiving:
+        return ""
+    if stay.phase is Phase.STARTING and stay.started and stay.mute and seconds > MUTE_FOR:
+        return f"its server has answered nothing for {seconds:.0f} s"
+    if stay.phase is Phase.STARTING and not stay.started and stay.alone and not stay.founding and seconds > OUTSIDE_FOR:
+        return f"its server found no Primary component in {seconds:.0f} s"
+    if stay.phase is Phase.NON_PRIMARY and stay.beside_primary and seconds > OUTSIDE_FOR:
+        return f"its server stayed outside the Primary component of the others for {seconds:.0f} s"
+    return ""
