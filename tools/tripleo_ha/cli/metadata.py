@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,9 @@ def _judge(documents: dict[str, dict[str, Any]]) -> None:
     """
     from tripleo_ha.metadata import check
 
-    found = {str(finding): finding for document in documents.values() for finding in check.check_document(document)}
+    now = datetime.now(UTC)
+    findings = [finding for document in documents.values() for finding in check.check_document(document, now)]
+    found = {str(finding): finding for finding in findings}
     for told, finding in found.items():
         if finding.severity != "error":
             print(f"warning: {told}", file=sys.stderr)  # noqa: T201

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from datetime import UTC, datetime
 
 FORMATS = ("text", "json", "github", "sarif", "junit")
 
@@ -29,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.annotate and args.format != "text":
         raise UsageError("--annotate goes with --format text only")
-    report = files.check_files(args.files)
+    report = files.check_files(args.files, datetime.now(UTC))
     if args.format == "text":
         text = reporting.as_text(report, annotate=args.annotate)
     else:

@@ -287,6 +287,49 @@ _ALL = (
         "Add a key with index 0.",
     ),
     Rule(
+        "THA223",
+        "Not a certificate or key",
+        "The PEM holds something else, is damaged, or the private key is encrypted, so that HAProxy would not start.",
+        "Give certificates in the one, and the private key without a passphrase in the other.",
+    ),
+    Rule(
+        "THA224",
+        "Key of another certificate",
+        "HAProxy refuses a certificate and a private key that do not belong together.",
+        "Give the key that the certificate was made for.",
+    ),
+    Rule(
+        "THA225",
+        "Certificate for other names",
+        "Clients compare the endpoint's host with the subject alternative names, and refuse one that is not there.",
+        "Have a certificate issued for tls.public.name or, without that, for the public virtual address.",
+    ),
+    Rule(
+        "THA226",
+        "Certificates in the wrong order",
+        "Clients are sent them as they stand: the server's own first, each followed by the one that issued it.",
+        "Put the server's own certificate first, then its issuer, and so on.",
+    ),
+    Rule(
+        "THA227",
+        "Certificate of an unknown authority",
+        "Clients trust tls.ca alone, and nothing there has issued the last certificate.",
+        "Add the missing certificates in between, or the authority to tls.ca.",
+    ),
+    Rule(
+        "THA228",
+        "Certificate not valid now",
+        "It has expired, or its time has not come yet; clients refuse it. A controller takes it nevertheless: one that "
+        "boots with it serves everything else.",
+        "Renew it: tripleo-ha metadata renew-certificate.",
+    ),
+    Rule(
+        "THA229",
+        "Certificate expires soon",
+        "In less than 30 days clients will refuse it.",
+        "Renew it: tripleo-ha metadata renew-certificate.",
+    ),
+    Rule(
         "THA301",
         "Two documents for one node",
         "Only one of them can be the node's.",

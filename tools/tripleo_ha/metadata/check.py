@@ -1,9 +1,10 @@
 """The checker: schema first, then the semantic rules on whatever passed it."""
 
 from collections.abc import Hashable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
-from tripleo_ha.metadata import rules, schema, service_rules, suggestions, validation
+from tripleo_ha.metadata import rules, schema, service_rules, suggestions, tls_rules, validation
 from tripleo_ha.metadata.findings import Finding
 from tripleo_ha.metadata.rule import Document
 from tripleo_ha.metadata.tree import MAX_DEPTH, MAX_NODES, is_too_much
@@ -14,9 +15,12 @@ class Checker:
 
     The documents of one cluster differ in one small section only, so that a thousand nodes cost little more
     than one.
+
+    :param now: what time it is, with its zone; without it nothing is said about what ends at a date.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: datetime | None = None) -> None:
+        self._rules_of_now = RULES if now is None else (*RULES, tls_rules.valid_at(now))
         self._numbers: dict[tuple[str, str], int] = {}
         self._verdicts: dict[Hashable, list[Finding]] = {}
 
@@ -59,7 +63,7 @@ class Checker:
         return self._verdicts[number]
 
     def _rules(self, valid: Document, numbers: Mapping[str, int]) -> Iterator[Finding]:
-        for index, rule in enumerate(RULES):
+        for index, rule in enumerate(self._rules_of_now):
             # A rule is given no more than it declared, or what is remembered of it would not hold.
             read = {name: value for name, value in valid.items() if name in rule.sections} if rule.sections else valid
             key = (index, *(numbers[name] for name in read))
@@ -68,8 +72,8 @@ class Checker:
             yield from self._verdicts[key]
 
 
-RULES = (*rules.RULES, *service_rules.RULES)
-"""Every semantic rule about one document."""
+RULES = (*rules.RULES, *service_rules.RULES, *tls_rules.RULES)
+"""Every semantic rule about one document that is the same at any time."""
 
 
 def _missing_services(valid: Document, present: frozenset[str]) -> Iterator[Finding]:
@@ -86,15 +90,16 @@ def _missing_services(valid: Document, present: frozenset[str]) -> Iterator[Find
                 )
 
 
-def check_document(document: Mapping[str, Any]) -> list[Finding]:
+def check_document(document: Mapping[str, Any], now: datetime | None = None) -> list[Finding]:
     """Check the metadata of one node, as it is handed to templates but for ``derived``.
 
     Top-level keys of the agents beside ours are tolerated. Findings of severity ``error`` mean that the document
     must not be used; a ``warning`` leaves it usable. No finding repeats a string value.
 
     :param document: JSON-like, without loops; it is not changed.
+    :param now: see :class:`Checker`.
     """
     if is_too_much(document):
         limit = f"at most {MAX_DEPTH} levels and {MAX_NODES} values"
         return [Finding("THA004", (), "nested deeper or holding more than metadata can", limit)]
-    return Checker().check(document)
+    return Checker(now).check(document)

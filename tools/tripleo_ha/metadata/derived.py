@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from tripleo_ha import table
+from tripleo_ha import endpoints, table
 from tripleo_ha.cluster import Cluster, Node
+from tripleo_ha.endpoints import host as host
 from tripleo_ha.table import Row
 from tripleo_ha.topology import rabbitmq
 
@@ -45,14 +46,9 @@ def derive(metadata: Mapping[str, Any], cluster: Cluster, rows: Sequence[Row]) -
         "databases": _databases(metadata, running, cluster.virtual_ips[CONTROL].ip),
         "local_databases": _databases(metadata, running, cluster.me.ip),
         "brokers": _brokers(metadata, cluster, running),
-        "urls": _urls(cluster, running),
+        "urls": _urls(metadata, cluster, running),
         "extra": {key: _extra(section["extra"]) for key, section in metadata.items() if _has_extra(section)},
     }
-
-
-def host(ip: str) -> str:
-    """Return an address as it stands before a port: an IPv6 one in brackets."""
-    return f"[{ip}]" if ":" in ip else ip
 
 
 def _node(node: Node) -> dict[str, Any]:
@@ -89,13 +85,13 @@ def _quoted(metadata: Mapping[str, Any], row: Row, key: str) -> str:
     return quote(metadata[row.metadata][key], safe="")
 
 
-def _urls(cluster: Cluster, rows: Iterable[Row]) -> dict[str, dict[str, str]]:
+def _urls(metadata: Mapping[str, Any], cluster: Cluster, rows: Iterable[Row]) -> dict[str, dict[str, str]]:
     urls: dict[str, dict[str, str]] = {}
     for row in rows:
         for listener in row.balanced:
             if listener.protocol == "http" and listener.balance:
                 urls[listener.name] = {
-                    vip: f"http://{host(cluster.virtual_ips[vip].ip)}:{listener.port}"
+                    vip: endpoints.base_url(metadata, listener, vip)
                     for vip in listener.balance.vips
                     if vip in cluster.virtual_ips
                 }

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from tripleo_ha.metadata import heat, reading
@@ -37,12 +38,13 @@ class Report:
         return 1 if self.errors or (strict and self.warnings) else 0
 
 
-def check_files(names: Iterable[str]) -> Report:
+def check_files(names: Iterable[str], now: datetime | None = None) -> Report:
     """Check files, standard input (``-``) and directories.
 
+    :param now: see :class:`tripleo_ha.metadata.check.Checker`.
     :raises UsageError: a directory holds no document.
     """
-    report, checker = Report(), Checker()
+    report, checker = Report(), Checker(now)
     groups: dict[str, list[Document]] = {}
     for name, group in reading.expand(names):
         source = reading.read(name, group)

@@ -87,8 +87,8 @@ def generate(description: Description, passwords: Passwords) -> dict[str, Docume
 
     The documents differ in ``node`` only. Pure: the same description and passwords give the same documents.
 
-    :param passwords: see :func:`tripleo_ha.metadata.passwords.ensure`; what it lacks for ``description.services``
-        is an error, not a new value.
+    :param passwords: see :func:`tripleo_ha.metadata.authority.ensure`; what it lacks for ``description.services``
+        is an error, not a new value. Public endpoints are encrypted where it holds a certificate.
     :raises UsageError: the number of controllers, a network or a service is out of the question.
     """
     common = shared(description, passwords)
@@ -110,10 +110,25 @@ def shared(description: Description, passwords: Passwords) -> Document:
     if missing := passwords.missing(description.services):
         raise UsageError(f"the passwords lack {', '.join(missing)}", "complete them with passwords.ensure")
     document: Document = {"cluster": _cluster(description), "base": {}}
+    if public_hosts(description) and (kept := passwords.of("tls")):
+        document["tls"] = {"ca": kept["ca"], "public": {"certificate": kept["certificate"], "key": kept["key"]}}
     smallest = min((controller.memory_mb or 0 for controller in description.controllers), default=0)
     for service in description.services:
         document[service] = {**_sizes(service, smallest), **passwords.of(service)}
     return merged(document, description.overrides)
+
+
+def public_hosts(description: Description) -> tuple[str, ...]:
+    """Return what a certificate of the public endpoints is for, the host that they carry first.
+
+    Nothing where nothing is balanced, or where the description brings a certificate of its own.
+    """
+    own = merged({"cluster": _cluster(description)}, description.overrides)
+    vip = own["cluster"]["virtual_ips"].get("public")
+    settings = own.get("tls", {}).get("public", {})
+    if vip is None or "haproxy" not in description.services or "certificate" in settings:
+        return ()
+    return (settings["name"], vip["ip"]) if settings.get("name") else (vip["ip"],)
 
 
 def is_address(text: str) -> bool:
@@ -134,7 +149,7 @@ def _network(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 
 def services() -> tuple[str, ...]:
     """Return every metadata key that switches a service on."""
-    return tuple(key for key in schema.sections() if key not in ("cluster", "node", "base"))
+    return tuple(key for key in schema.sections() if key not in ("cluster", "node", "base", "tls"))
 
 
 def check(description: Description) -> None:

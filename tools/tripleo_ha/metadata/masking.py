@@ -1,5 +1,6 @@
 """Keeping secrets out of what is shown: their values are replaced by the path they stand at."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -37,7 +38,7 @@ class Mask:
             for path, value in values.items():
                 same = all(other.get(path) == value for other in known.values())
                 word = f"<{path}>" if same else f"<{path} of {name}>"
-                for form in {value, quote(value, safe="")}:
+                for form in {value, quote(value, safe=""), json.dumps(value)[1:-1]}:
                     if len(form) >= SHORTEST:
                         self._words.setdefault(form, word)
 

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import json
 import os
 import re
 import stat
@@ -65,8 +66,8 @@ def exposures(secrets: Mapping[str, str], seen: Iterable[Seen], root: Path = Pat
 
 
 def _forms(value: str) -> set[bytes]:
-    """Return the ways in which a secret may stand in a file: as it is, quoted for a URL, decoded from base64."""
-    forms = {value.encode(), quote(value, safe="").encode()}
+    """Return the ways in which a secret may stand in a file: as it is, for a URL, in JSON, decoded from base64."""
+    forms = {value.encode(), quote(value, safe="").encode(), json.dumps(value)[1:-1].encode()}
     try:
         decoded = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):

@@ -44,12 +44,21 @@ class BrokerMember:
 
 
 @dataclass(frozen=True)
+class Certificate:
+    """A certificate that HAProxy answers with: its SHA-1 ``fingerprint`` in lower-case hexadecimal digits, which only
+    tells one from another, and its end as OpenSSL writes it."""
+
+    fingerprint: str
+    not_after: str
+
+
+@dataclass(frozen=True)
 class NodeFacts:
     """One controller as it sees itself.
 
     ``image`` is the image's identity; ``addresses`` are by interface; ``singletons`` are pids by service;
     ``galera`` are wsrep status variables, ``broker_users`` the users that exist, ``unfenced``
-    what keeps Pacemaker from fencing. ``problems`` names, by fact, what
+    what keeps Pacemaker from fencing, ``certificates`` what HAProxy answers with. ``problems`` names, by fact, what
     could not be learnt and why; the fact then has its empty value.
     """
 
@@ -66,6 +75,7 @@ class NodeFacts:
     broker: tuple[BrokerMember, ...] = ()
     broker_users: tuple[str, ...] = ()
     unfenced: tuple[str, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
     problems: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -86,6 +96,7 @@ def from_document(document: Mapping[str, Any]) -> NodeFacts:
     fields["failed_units"] = tuple(fields.get("failed_units", ()))
     fields["broker_users"] = tuple(fields.get("broker_users", ()))
     fields["unfenced"] = tuple(fields.get("unfenced", ()))
+    fields["certificates"] = tuple(Certificate(**item) for item in fields.get("certificates", ()))
     return NodeFacts(**fields)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from tripleo_ha.errors import Failure
 from tripleo_ha.node import units
 from tripleo_ha.node.context import Context, write_file
+from tripleo_ha.node.facts import Certificate
 from tripleo_ha.run import CommandFailed, run
 from tripleo_ha.table import Row
 from tripleo_ha.topology import haproxy
@@ -15,6 +16,7 @@ from tripleo_ha.waiting import wait_for
 
 UNIT = "haproxy.service"
 CONFIG = Path("/etc/haproxy/haproxy.cfg")
+CERTIFICATES = Path(haproxy.CERTIFICATES)
 ADMIN = Path(haproxy.SOCKET)
 MASTER = Path("/run/haproxy-master.sock")
 SERVER_STATE = Path(haproxy.SERVER_STATE)
@@ -30,6 +32,9 @@ def converge(context: Context, row: Row) -> None:
     """
     text = haproxy.render(context.rows, context.cluster, context.metadata)
     wanted = haproxy.digest(text)
+    bundles = haproxy.certificates(context.metadata)
+    for name, content in bundles.items():
+        write_file(CERTIFICATES / name, content)
     if not (CONFIG.exists() and CONFIG.read_text() == text):
         check(text)
         write_file(CONFIG, text)
@@ -48,6 +53,29 @@ def converge(context: Context, row: Row) -> None:
             timeout=LOAD_TIMEOUT,
             interval=0.05,
         )
+    # Until now a HAProxy that is started anew may have needed them.
+    for file in CERTIFICATES.glob("*.pem"):
+        if file.name not in bundles:
+            file.unlink()
+
+
+def served_certificates() -> tuple[Certificate, ...]:
+    """Return the certificates that the running HAProxy answers with, as it tells of them itself.
+
+    :raises Failure: it does not answer.
+    """
+    found = []
+    for name in _asked("show ssl cert").splitlines():
+        if name.startswith(haproxy.CERTIFICATES):
+            told = dict(line.partition(": ")[::2] for line in _asked(f"show ssl cert {name}").splitlines())
+            found.append(Certificate(told["SHA1 FingerPrint"].strip().lower(), told["notAfter"].strip()))
+    return tuple(found)
+
+
+def _asked(command: str) -> str:
+    if (answer := ask(ADMIN, command)) is None:
+        raise Failure(f"HAProxy does not answer on {ADMIN}")
+    return answer
 
 
 def check(text: str) -> None:

@@ -57,6 +57,8 @@ def _of_every_node(
 ) -> Iterator[tuple[str, Rendered]]:
     yield "/etc/hostname", _text(f"{members.me.name}\n", "ha-base")
     yield "/etc/hosts", _text(base.hosts(members), "ha-base")
+    for name, pem in base.authorities(metadata).items():
+        yield f"{base.AUTHORITIES}/{name}.crt", _text(pem, "ha-base")
     yield "/etc/nftables.conf", _text(firewall.render(rows, members, metadata), "ha-base")
 
 
@@ -64,6 +66,8 @@ def _of_services(rows: Sequence[Row], members: Cluster, metadata: Mapping[str, A
     handlers = {row.handler: row.service for row in rows}
     if origin := handlers.get("haproxy"):
         yield "/etc/haproxy/haproxy.cfg", _text(haproxy.render(rows, members, metadata), origin, 0o600)
+        for name, bundle in haproxy.certificates(metadata).items():
+            yield f"{haproxy.CERTIFICATES}/{name}", _text(bundle, origin, 0o600)
     if origin := handlers.get("galera"):
         mysql = metadata["mysql"]
         yield galera_config.PROVIDER_FILE, _text(galera_config.provider_file(mysql, members.me.ip), origin)

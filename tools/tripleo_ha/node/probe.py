@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 import pymysql
 
-from tripleo_ha import paths, table
+from tripleo_ha import endpoints, paths, table
 from tripleo_ha.errors import Failure
-from tripleo_ha.node import exposure, fencing, procfs, trial
+from tripleo_ha.node import exposure, fencing, haproxy, procfs, trial
 from tripleo_ha.node.facts import BrokerMember, NodeFacts
 from tripleo_ha.node.local import Management, mysql_root
 from tripleo_ha.run import run
@@ -59,6 +59,7 @@ def gather() -> NodeFacts:
         broker=take("broker", lambda: _broker(metadata), ()) if "rabbit" in metadata else (),
         broker_users=take("broker users", lambda: _broker_users(metadata), ()) if "rabbit" in metadata else (),
         unfenced=take("fencing", lambda: fencing.problems(metadata), ()) if "pacemaker" in metadata else (),
+        certificates=take("certificates", haproxy.served_certificates, ()) if endpoints.public_tls(metadata) else (),
         problems=take.problems,
     )
 

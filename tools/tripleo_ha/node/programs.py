@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from tripleo_ha.run import CommandFailed, run
+from tripleo_ha.topology.haproxy import CERTIFICATES
 
 TIMEOUT = 60.0
-CHECKED = {"corosync": ".check-corosync.conf", "mariadb": ".check-mariadb.cnf"}
+CHECKED = {"corosync": ".check-corosync.conf", "haproxy": ".check-haproxy.cfg", "mariadb": ".check-mariadb.cnf"}
 """Files that are made for a check only, in the root of the tree."""
 RABBITMQ = "/usr/lib/rabbitmq/lib"
 CUTTLEFISH = """
@@ -101,6 +102,15 @@ def _corosync(root: Path) -> Sequence[str]:
     return ["corosync", "-t", "-c", f"{root}/{CHECKED['corosync']}"]
 
 
+def _haproxy(root: Path) -> Sequence[str]:
+    # It reads the certificates as well, where the file says.
+    text = (root / "etc/haproxy/haproxy.cfg").read_text()
+    checked = root / CHECKED["haproxy"]
+    checked.touch(mode=0o600)
+    checked.write_text(text.replace(f"crt-base {CERTIFICATES}", f"crt-base {root}{CERTIFICATES}"))
+    return ["haproxy", "-c", "-f", str(checked)]
+
+
 def _mariadb(root: Path) -> Sequence[str]:
     (root / CHECKED["mariadb"]).write_text(f"!includedir {root}/etc/mysql/mariadb.conf.d\n")
     # --help makes it read and judge every option, and end.
@@ -116,7 +126,7 @@ def _rabbitmq(root: Path) -> Sequence[str]:
 JUDGES: tuple[Judge, ...] = (
     Judge("/etc/chrony/conf.d/tripleo-ha.conf", "chronyd", lambda root: ["chronyd", "-p", "-f", _at(root, "chrony")]),
     Judge("/etc/corosync/corosync.conf", "corosync", _corosync),
-    Judge("/etc/haproxy/haproxy.cfg", "haproxy", lambda root: ["haproxy", "-c", "-f", _at(root, "haproxy")]),
+    Judge("/etc/haproxy/haproxy.cfg", "haproxy", _haproxy),
     Judge("/etc/mysql/mariadb.conf.d/90-tripleo-ha.cnf", "mariadbd", _mariadb),
     Judge("/etc/nftables.conf", "nft", lambda root: ["nft", "-c", "-f", _at(root, "nftables")]),
     Judge("/etc/rabbitmq/rabbitmq.conf", "erl", _rabbitmq),

@@ -16,7 +16,9 @@ from tripleo_ha.templates.shape import Path
 
 MODULES: Mapping[str, tuple[str, ...]] = {
     "cluster.py": ("cluster.name", "cluster.nodes", "cluster.virtual_ips", "node.name"),
+    "endpoints.py": ("tls.public",),
     "metadata/rules.py": ("node.memory_mb",),
+    "node/base.py": ("tls.ca",),
     "node/corosync*.py": ("pacemaker.corosync_authkey",),
     "node/galera*.py": ("mysql.recovery",),
     "node/identity.py": ("derived.urls", "keystone.admin_password"),

@@ -9,6 +9,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from tripleo_ha import endpoints
 from tripleo_ha.cluster import Cluster
 from tripleo_ha.errors import Failure
 from tripleo_ha.table import Balance, Check, Listener, Row
@@ -32,6 +33,14 @@ DEAD_SERVER_S = 5
 UNCHECKED = "-unchecked"
 UNCHECKED_IDS = 1000
 DIGEST_MARK = "tripleo-ha"
+CERTIFICATES = "/etc/haproxy/certificates"
+CIPHERS = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+)
+SUITES = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+CURVES = "X25519:prime256v1:secp384r1"
+"""Mozilla's intermediate recommendation for servers, without the ciphers that need parameters of their own."""
 
 
 def render(rows: Sequence[Row], cluster: Cluster, metadata: Mapping[str, Any]) -> str:
@@ -42,6 +51,7 @@ def render(rows: Sequence[Row], cluster: Cluster, metadata: Mapping[str, Any]) -
     :raises Failure: two rows want the same port of a virtual IP or the same name, a virtual IP is unknown, a listener
         cannot be balanced, or a value cannot stand in the configuration.
     """
+    bundles = certificates(metadata)
     settings = metadata["haproxy"]
     offered = [listener for row in rows for listener in row.balanced]
     _check_offers(offered, cluster)
@@ -57,10 +67,22 @@ def render(rows: Sequence[Row], cluster: Cluster, metadata: Mapping[str, Any]) -
         *_statistics(cluster, own["statistics"].port, settings["stats_password"]),
     ]
     for listener in offered:
-        body += _listen(listener, cluster, maxconn)
-    head = _global(cluster, maxconn, extra.get("global", {}))
+        body += _listen(listener, cluster, maxconn, next(iter(bundles), ""))
+    head = _global(cluster, maxconn, bool(bundles), extra.get("global", {}))
     text = "\n".join([*head, *body]) + "\n"
     return text.replace("@DIGEST@", hashlib.sha256(text.encode()).hexdigest(), 1)
+
+
+def certificates(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Return, by name, the files below :data:`CERTIFICATES` that the configuration refers to; they hold a private key.
+
+    The name changes with the certificate: a configuration and its certificate are taken, or refused, together.
+    """
+    tls = endpoints.public_tls(metadata)
+    if tls is None:
+        return {}
+    parts = [part if part.endswith("\n") else f"{part}\n" for part in (tls.certificate, tls.key)]
+    return {f"public-{hashlib.sha256(parts[0].encode()).hexdigest()[:16]}.pem": "".join(parts)}
 
 
 def digest_of(description: str) -> str:
@@ -103,7 +125,7 @@ def _check_offers(offered: Sequence[Listener], cluster: Cluster) -> None:
                 raise Failure(f"listeners {other} and {listener.name} both want port {listener.port} of VIP {vip}")
 
 
-def _global(cluster: Cluster, maxconn: int, extra: Mapping[str, Any]) -> Iterator[str]:
+def _global(cluster: Cluster, maxconn: int, encrypted: bool, extra: Mapping[str, Any]) -> Iterator[str]:
     yield "global"
     yield f"    description '{DIGEST_MARK} @DIGEST@'"
     yield "    log stdout format short daemon"
@@ -119,7 +141,17 @@ def _global(cluster: Cluster, maxconn: int, extra: Mapping[str, Any]) -> Iterato
     yield f"    server-state-file {SERVER_STATE}"
     yield f"    hard-stop-after {HARD_STOP_S}s"
     yield "    spread-checks 5"
+    yield from _tls() if encrypted else []
     yield from _extra(extra)
+
+
+def _tls() -> Iterator[str]:
+    yield f"    crt-base {CERTIFICATES}"
+    yield f"    ssl-default-bind-ciphers {CIPHERS}"
+    yield f"    ssl-default-bind-ciphersuites {SUITES}"
+    yield f"    ssl-default-bind-curves {CURVES}"
+    # A ticket is good for the controller that gave it only, and its key is never renewed.
+    yield "    ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets"
 
 
 def _defaults(extra: Mapping[str, Any]) -> Iterator[str]:
@@ -168,7 +200,7 @@ def _statistics(cluster: Cluster, port: int, password: str) -> Iterator[str]:
     yield "    stats refresh 10s"
 
 
-def _listen(listener: Listener, cluster: Cluster, total: int) -> Iterator[str]:
+def _listen(listener: Listener, cluster: Cluster, total: int, certificate: str) -> Iterator[str]:
     balance = listener.balance
     assert balance
     yield f"\nlisten {listener.name}"
@@ -176,7 +208,8 @@ def _listen(listener: Listener, cluster: Cluster, total: int) -> Iterator[str]:
     dead_peer = "" if listener.protocol == "http" else f" tcp-ut {DEAD_CLIENT_S}s"
     for vip in balance.vips:
         # Transparent: what is under way is still answered after the address has left this node.
-        yield f"    bind {_end(cluster.virtual_ips[vip].ip, listener.port)} transparent{dead_peer}"
+        tls = f" ssl crt {certificate}" if certificate and endpoints.is_encrypted(listener, vip) else ""
+        yield f"    bind {_end(cluster.virtual_ips[vip].ip, listener.port)} transparent{dead_peer}{tls}"
     # Half at most for one service, so that its flood doesn't close the entry to the others.
     yield f"    maxconn {balance.maxconn or total // 2}"
     yield f"    timeout connect {balance.connect_ms}ms"
@@ -196,7 +229,7 @@ def _http(cluster: Cluster) -> Iterator[str]:
     for header in ("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "Forwarded"):
         yield f"    http-request del-header {header}"
     yield "    option forwardfor"
-    yield "    http-request set-header X-Forwarded-Proto http"
+    yield "    http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]"
     yield "    http-response del-header X-Served-By"
     if control := cluster.virtual_ips.get("control"):
         server = f"%[srv_name,regsub({UNCHECKED}$,)]"

@@ -1,0 +1,123 @@
+"""A cloud's own authority and certificate: made once, kept, renewed when asked, and never where one is brought."""
+
+import json
+import ssl
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tripleo_ha.metadata import authority, check, generate, masking
+from tripleo_ha.metadata.authority import certified
+from tripleo_ha.metadata.generate import CORE, Description, numbered
+from tripleo_ha.metadata.passwords import Passwords
+
+NOW = datetime(2030, 5, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+SECRETS = Passwords({}).completed(CORE)
+CLOUD = Description(numbered(3))
+KNOWN = certified(SECRETS, CLOUD, NOW)
+
+
+def described(**overrides: Any) -> Description:
+    return Description(numbered(3), overrides=overrides)
+
+
+def document(description: Description = CLOUD, known: Passwords = KNOWN) -> dict[str, Any]:
+    return next(iter(generate.generate(description, known).values()))
+
+
+def findings(given: dict[str, Any], now: datetime = NOW) -> list[str]:
+    return [found.rule for found in check.check_document(given, now) if found.rule != "THA212"]
+
+
+def test_what_is_made_passes_the_checker_until_shortly_before_it_ends() -> None:
+    given = document()
+    assert findings(given) == []
+    assert findings(given, NOW + authority.CERTIFICATE - 31 * DAY) == []
+    assert findings(given, NOW + authority.CERTIFICATE - 29 * DAY) == ["THA229"]
+    assert findings(given, NOW + authority.CERTIFICATE) == ["THA228"]
+
+
+def test_strict_clients_take_the_authority() -> None:
+    context = ssl.create_default_context(cadata=document()["tls"]["ca"])
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    (trusted,) = context.get_ca_certs()
+    assert "overcloud authority" in str(trusted["subject"])
+
+
+def test_the_authoritys_key_stays_with_the_passwords() -> None:
+    kept = KNOWN.of("tls")["ca_key"]
+    assert kept.splitlines()[1] not in json.dumps(document())
+    assert set(document()["tls"]) == {"ca", "public"}
+
+
+def test_a_second_time_changes_nothing() -> None:
+    assert certified(KNOWN, CLOUD, NOW + 100 * DAY).values == KNOWN.values
+
+
+def test_renewing_has_the_same_authority_issue_another_with_another_key() -> None:
+    old, new = KNOWN.of("tls"), certified(KNOWN, CLOUD, NOW + 300 * DAY, renew=True).of("tls")
+    assert (new["ca"], new["ca_key"]) == (old["ca"], old["ca_key"])
+    assert new["certificate"] != old["certificate"]
+    assert new["key"] != old["key"]
+
+
+def test_an_authority_that_ends_too_soon_is_renewed_as_well() -> None:
+    late = NOW + authority.AUTHORITY - 30 * DAY
+    renewed = certified(KNOWN, CLOUD, late, renew=True)
+    assert renewed.of("tls")["ca"] != KNOWN.of("tls")["ca"]
+    assert findings(document(known=renewed), late) == []
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"tls": {"public": {"name": "cloud.example.com"}}},
+        {"cluster": {"virtual_ips": {"public": {"ip": "198.51.100.9"}}}},
+    ],
+)
+def test_endpoints_at_another_place_get_another_certificate_of_the_same_authority(overrides: dict[str, Any]) -> None:
+    moved = described(**overrides)
+    assert findings(document(moved)) == ["THA225"]
+    known = certified(KNOWN, moved, NOW)
+    assert known.of("tls")["ca"] == KNOWN.of("tls")["ca"]
+    assert findings(document(moved, known)) == []
+
+
+def test_a_certificate_of_the_deployers_own_wins() -> None:
+    brought = document()["tls"]
+    own = described(tls=brought)
+    assert certified(SECRETS, own, NOW).values == SECRETS.values
+    assert document(own, SECRETS)["tls"] == brought
+    assert document(own, certified(SECRETS, CLOUD, NOW))["tls"] == brought
+
+
+def test_one_value_switches_it_off() -> None:
+    off = described(tls={"public": {"enabled": False}})
+    assert document(off)["tls"]["public"]["enabled"] is False
+    assert findings(document(off), NOW + 10 * authority.CERTIFICATE) == []
+
+
+def test_nothing_is_made_where_nothing_is_balanced() -> None:
+    alone = Description(numbered(1), services=("mysql",))
+    assert certified(SECRETS, alone, NOW).values == SECRETS.values
+
+
+def test_it_is_kept_from_others_and_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "passwords.yaml"
+    known = authority.ensure(file, CLOUD, NOW)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert authority.ensure(file, CLOUD, NOW) == known
+    assert authority.ensure(file, CLOUD, NOW, renew=True).of("tls")["key"] != known.of("tls")["key"]
+
+
+def test_keys_are_masked_as_they_stand_and_as_json_has_them() -> None:
+    given = document()
+    key = given["tls"]["public"]["key"]
+    shown = masking.Mask(given=given)(f"{key}{json.dumps(given)}")
+    assert key.splitlines()[1] not in shown
+    assert "<tls.public.key>" in shown
+    assert "BEGIN CERTIFICATE" in shown

@@ -1,0 +1,51 @@
+"""Where clients reach what is balanced, and whether they find it encrypted; pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tripleo_ha.table import Listener
+
+PUBLIC = "public"
+"""The virtual IP whose HTTP services are encrypted; the others are on networks of the operator's own."""
+
+
+@dataclass(frozen=True)
+class PublicTls:
+    """TLS of the public virtual IP: PEM texts, and the ``host`` that endpoints carry and the certificate is for."""
+
+    certificate: str
+    key: str = field(repr=False)
+    ca: str
+    host: str
+
+
+def public_tls(metadata: Mapping[str, Any]) -> PublicTls | None:
+    """Return what public services are encrypted with, or None where they are not.
+
+    :param metadata: that has passed the checker, defaults filled in or not.
+    """
+    section = metadata.get("tls")
+    if section is None or not section["public"].get("enabled", True):
+        return None
+    public = section["public"]
+    name = public.get("name") or metadata["cluster"]["virtual_ips"][PUBLIC]["ip"]
+    return PublicTls(public["certificate"], public["key"], section["ca"], name)
+
+
+def is_encrypted(listener: Listener, vip: str) -> bool:
+    """Tell whether a listener is encrypted on a virtual IP, where there is a certificate for it."""
+    return listener.protocol == "http" and vip == PUBLIC
+
+
+def base_url(metadata: Mapping[str, Any], listener: Listener, vip: str) -> str:
+    """Return the URL of a balanced listener on a virtual IP, without a path; ``tcp://`` for what is not HTTP."""
+    tls = public_tls(metadata) if is_encrypted(listener, vip) else None
+    scheme = "tcp" if listener.protocol != "http" else "https" if tls else "http"
+    name = tls.host if tls else metadata["cluster"]["virtual_ips"][vip]["ip"]
+    return f"{scheme}://{host(name)}:{listener.port}"
+
+
+def host(ip: str) -> str:
+    """Return an address as it stands before a port: an IPv6 one in brackets."""
+    return f"[{ip}]" if ":" in ip else ip
