@@ -177,13 +177,15 @@ def test_a_token_that_is_unknown_though_issued_is_a_finding() -> None:
         did(Workload.TOKEN_VALIDATE, None, FAIL, "Refused 503"),
         did(Workload.TOKEN_VALIDATE, None, FAIL, "TimeoutError"),
     ]
-    assert tokens.check(history).counts == {"issued": 1, "validated": 1, "failed": 2}
+    assert tokens.check(history).counts == {"issued": 1, "validated": 1, "authenticated": 0, "failed": 2}
     assert tokens.check(history).ok
     for status in ("401", "404"):
         lost = did(Workload.TOKEN_VALIDATE, None, FAIL, f"Refused {status}")
         assert names(tokens.check([*history, lost])) == [tokens.REFUSED_TOKEN]
-    wrong = did(Workload.TOKEN_ISSUE, None, FAIL, "Refused 401")
-    assert names(tokens.check([wrong])) == [tokens.REFUSED_PASSWORD]
+    gone = did(Workload.TOKEN_ISSUE, None, FAIL, "Refused 401")
+    assert names(tokens.check([gone])) == [tokens.REFUSED_TOKEN]
+    for wrong in ((Workload.TOKEN_PASSWORD, "Refused 401"), (Workload.TOKEN_ISSUE, "Unauthenticated 401")):
+        assert names(tokens.check([did(wrong[0], None, FAIL, wrong[1])])) == [tokens.REFUSED_PASSWORD]
 
 
 def test_nodes_that_end_with_the_same_agree() -> None:

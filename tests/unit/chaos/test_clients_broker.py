@@ -1,7 +1,9 @@
 """Broker clients: what they ask a broker for, and what they say when it refuses, is silent, or goes away."""
 
 import socket
+import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -145,6 +147,13 @@ def test_each_type_of_queue_is_declared_by_a_process_of_its_own_and_deleted(ther
     assert there.connected == 3
 
 
+def test_types_are_declared_one_after_the_other_whatever_ended_their_outage(there: Broker) -> None:
+    began = time.monotonic()
+    turns = sorted((began + each.rest(began)) % 1.0 for each in broker.declarers(SETTINGS))
+    gaps = [after - before for before, after in pairwise([*turns, turns[0] + 1])]
+    assert gaps == pytest.approx([1 / 3] * 3, abs=0.05)
+
+
 def test_a_queue_that_cannot_be_deleted_was_declared_nevertheless(there: Broker) -> None:
     there.fail["queue_delete"] = amqp.exceptions.InternalError("timeout")
     declarer = broker.declarers(SETTINGS)[1]
@@ -212,3 +221,13 @@ def test_a_connection_notices_a_far_end_that_acknowledges_nothing(monkeypatch: p
         with pytest.raises(Stop):
             broker._connect(settings, 1.0, 0)
     assert found == {"user timeout": broker.UNACKNOWLEDGED_MS}
+
+
+def test_an_open_connection_waits_longer_for_its_answers_than_for_the_handshake() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        broker._wait_for_answers(ours, 0.25)
+        began = time.monotonic()
+        with pytest.raises(BlockingIOError):
+            ours.recv(1)
+        assert 0.2 <= time.monotonic() - began < 2

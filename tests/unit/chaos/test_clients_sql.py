@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pymysql
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from tripleo_ha.chaos.clients import sql, worker
 from tripleo_ha.chaos.clients.settings import Settings
-from tripleo_ha.chaos.clients.sql import Appender, Keys, Teller
+from tripleo_ha.chaos.clients.sql import Appender, Auditor, Keys, Teller
 from tripleo_ha.chaos.model import Operation, Outcome
 from tripleo_ha.verify.client import Account
 
@@ -90,6 +91,7 @@ def test_transactions_are_short_on_few_lists_with_values_used_once(seed: int, co
     keys = Keys(seed)
     plans = [keys.transaction() for _ in range(count)]
     assert all(1 <= len(plan) <= 4 for plan in plans)
+    assert all(any(what == "append" for what, _, _ in plan) for plan in plans)
     added = [(key, value) for plan in plans for what, key, value in plan if what == "append"]
     assert len({value for _, value in added}) == len(added)
     lengths = Counter(key for key, _ in added)
@@ -161,8 +163,9 @@ def test_money_is_moved_and_none_is_made(database: Database) -> None:
     operations = [worker.attempt(teller) for _ in range(400)]
     assert sum(database.bank.values()) == 800
     assert min(database.bank.values()) >= 0
-    reads = [operation.value[1] for operation in operations if operation.value[0] == "read"]
-    assert len(reads) > 50
+    assert {operation.outcome for operation in operations} == {Outcome.OK}
+    auditor = Auditor(52, SETTINGS)
+    reads = [worker.attempt(auditor).value[1] for _ in range(5)]
     assert all(sum(balances.values()) == 800 and sorted(balances) == list("01234567") for balances in reads)
 
 
@@ -170,20 +173,25 @@ def test_who_cannot_pay_pays_nothing(database: Database) -> None:
     database.bank = dict.fromkeys(database.bank, 0)
     teller = Teller(50, SETTINGS)
     operations = [worker.attempt(teller) for _ in range(30)]
-    transfers = [operation for operation in operations if operation.value[0] == "transfer"]
-    assert {(operation.outcome, operation.error) for operation in transfers} == {(Outcome.FAIL, "ShortOfMoney")}
+    assert {(operation.outcome, operation.error) for operation in operations} == {(Outcome.FAIL, "ShortOfMoney")}
     assert set(database.bank.values()) == {0}
     assert database.said["CLOSE"] == 0
 
 
 def test_a_read_that_was_not_committed_tells_no_balances(database: Database) -> None:
     database.fail["COMMIT"] = pymysql.OperationalError(2013, "Lost connection")
-    teller = Teller(50, SETTINGS)
-    operations = [worker.attempt(teller) for _ in range(20)]
-    assert ["read", None] in [operation.value for operation in operations]
-    assert all(operation.outcome is Outcome.INFO for operation in operations)
+    operation = worker.attempt(Auditor(52, SETTINGS))
+    assert (operation.value, operation.outcome) == (["read", None], Outcome.INFO)
 
 
 def test_processes_have_numbers_of_their_own() -> None:
     numbers = [each.process for each in sql.workers(SETTINGS)]
-    assert len(set(numbers)) == len(numbers) == SETTINGS.appenders + SETTINGS.tellers
+    assert len(set(numbers)) == len(numbers) == SETTINGS.appenders + SETTINGS.tellers + 1
+
+
+def test_the_pace_is_that_of_the_settings_and_none_keeps_step_with_another() -> None:
+    periods = [each.period for each in sql.workers(SETTINGS)]
+    assert len(set(periods)) == len(periods)
+    assert 20 <= sum(1 / period for period in periods) <= 30
+    assert max(periods[:-1]) <= 0.2
+    assert [each.period for each in sql.workers(replace(SETTINGS, pace=2.0))] == [period / 2 for period in periods]

@@ -8,12 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tripleo_ha.chaos.checkers import tokens
 from tripleo_ha.chaos.clients import token, worker
 from tripleo_ha.chaos.clients.settings import Settings
 from tripleo_ha.chaos.model import Operation, Outcome, Workload, read_operations
@@ -32,6 +34,8 @@ class Keystone(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.instead = 0
         self.issued: list[str] = []
+        self.passwords = 0
+        self.validated: list[str] = []
         self.connections = 0
         self.silent = threading.Event()
 
@@ -45,12 +49,19 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        right = body["auth"]["identity"]["password"]["user"]["password"] == PASSWORD
+        match body["auth"]["identity"]:
+            case {"methods": ["password"], "password": {"user": {"password": password}}}:
+                self.server.passwords += 1
+                right = password == PASSWORD
+            case {"methods": ["token"], "token": {"id": known}}:
+                right = known in self.server.issued
         made = f"token-{len(self.server.issued)}"
-        self.server.issued.append(made)
+        if right and not self.server.instead:
+            self.server.issued.append(made)
         self._answer(201 if right else 401, made)
 
     def do_GET(self) -> None:
+        self.server.validated.append(self.headers["X-Subject-Token"])
         self._answer(200 if self.headers["X-Subject-Token"] in self.server.issued else 404, "")
 
     def _answer(self, status: int, made: str) -> None:
@@ -84,28 +95,49 @@ def once(keystone: Keystone, which: int, workers: "list[worker.Worker] | None" =
     return worker.attempt((workers or token.workers(settings(keystone.server_port)))[which])
 
 
-def test_tokens_are_issued_and_one_is_validated_again_and_again(keystone: Keystone) -> None:
+def test_the_password_is_needed_once_and_what_was_issued_last_is_validated(keystone: Keystone) -> None:
     workers = token.workers(settings(keystone.server_port))
     for _ in range(3):
         operations = [once(keystone, which, workers) for which in (0, 1)]
         assert {operation.outcome for operation in operations} == {Outcome.OK}
-    assert len(keystone.issued) == 3 + 1
+    assert (keystone.passwords, len(keystone.issued)) == (1, 1 + 3)
+    assert keystone.validated == keystone.issued[1:]
     # Every request came on a connection of its own.
-    assert keystone.connections == 3 + 1 + 3
+    assert keystone.connections == 1 + 3 + 3
+
+
+def test_the_password_is_an_operation_of_its_own_and_serves_the_others(keystone: Keystone) -> None:
+    workers = token.workers(settings(keystone.server_port))
+    operation = once(keystone, 2, workers)
+    assert (operation.workload, operation.outcome) == (Workload.TOKEN_PASSWORD, Outcome.OK)
+    assert operation.workload.service is None
+    assert {once(keystone, which, workers).outcome for which in (0, 1)} == {Outcome.OK}
+    assert keystone.passwords == 1
 
 
 def test_an_answer_that_is_no_success_is_told_by_its_status(keystone: Keystone) -> None:
+    workers = token.workers(settings(keystone.server_port))
+    assert once(keystone, 0, workers).outcome is Outcome.OK
     keystone.instead = 503
-    operation = once(keystone, 0)
-    assert (operation.outcome, operation.error) == (Outcome.FAIL, "Refused 503")
+    operations = [once(keystone, which, workers) for which in range(3)]
+    assert {(operation.outcome, operation.error) for operation in operations} == {(Outcome.FAIL, "Refused 503")}
+    assert once(keystone, 0).error == "Unauthenticated 503"
 
 
 def test_a_token_that_nobody_knows_any_more_is_replaced(keystone: Keystone) -> None:
     workers = token.workers(settings(keystone.server_port))
-    assert once(keystone, 1, workers).outcome is Outcome.OK
-    keystone.issued.clear()
-    assert once(keystone, 1, workers).error == "Refused 404"
-    assert once(keystone, 1, workers).outcome is Outcome.OK
+    for which, error in ((0, "Refused 401"), (1, "Refused 404")):
+        assert once(keystone, which, workers).outcome is Outcome.OK
+        keystone.issued.clear()
+        assert once(keystone, which, workers).error == error
+        assert once(keystone, which, workers).outcome is Outcome.OK
+
+
+def test_a_wrong_password_is_not_taken_for_an_unknown_token(keystone: Keystone) -> None:
+    wrong = replace(settings(keystone.server_port), keystone_password="another")
+    operations = [once(keystone, which, token.workers(wrong)) for which in (0, 2)]
+    assert [operation.error for operation in operations] == ["Unauthenticated 401", "Refused 401"]
+    assert {finding.what for finding in tokens.check(operations).findings} == {tokens.REFUSED_PASSWORD}
 
 
 def test_a_token_outlives_an_outage(keystone: Keystone) -> None:
@@ -119,18 +151,24 @@ def test_a_token_outlives_an_outage(keystone: Keystone) -> None:
 
 
 def test_a_token_is_replaced_before_it_could_expire(keystone: Keystone, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token, "REFRESH", 5)
     workers = token.workers(settings(keystone.server_port))
-    assert {once(keystone, 1, workers).outcome for _ in range(11)} == {Outcome.OK}
-    assert len(keystone.issued) == 3
+    assert [once(keystone, which, workers).outcome for which in (0, 1)] == [Outcome.OK] * 2
+    monkeypatch.setattr(token, "OLD_S", 0.0)
+    assert once(keystone, 1, workers).outcome is Outcome.OK
+    assert keystone.passwords == 2
+    # What was issued for the former one is not validated any more.
+    assert keystone.validated[-1] == keystone.issued[-1]
 
 
 def test_one_that_does_not_answer_is_given_up(keystone: Keystone, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(token, "ANSWER_S", 0.2)
+    workers = token.workers(settings(keystone.server_port))
+    assert once(keystone, 1, workers).outcome is Outcome.OK
     keystone.silent.set()
-    operation = once(keystone, 0)
-    assert (operation.outcome, operation.error) == (Outcome.FAIL, "TimeoutError")
-    assert operation.ended - operation.began >= 0.2
+    for which in (0, 1):
+        operation = once(keystone, which, workers)
+        assert (operation.outcome, operation.error) == (Outcome.FAIL, "TimeoutError")
+        assert 0.2 <= operation.ended - operation.began < 0.9
 
 
 def test_nobody_there_is_no_token() -> None:
@@ -169,8 +207,12 @@ def test_a_client_works_until_it_is_told_to_stop(keystone: Keystone, tmp_path: P
     assert process.returncode == 0
     assert history.read_text().endswith("\n")
     operations = list(read_operations([history]))
-    assert {operation.workload for operation in operations} == {Workload.TOKEN_ISSUE, Workload.TOKEN_VALIDATE}
-    assert len({operation.process for operation in operations}) == 2
+    assert {operation.workload for operation in operations} == {
+        Workload.TOKEN_ISSUE,
+        Workload.TOKEN_VALIDATE,
+        Workload.TOKEN_PASSWORD,
+    }
+    assert len({operation.process for operation in operations}) == 3
     assert PASSWORD not in history.read_text()
 
 

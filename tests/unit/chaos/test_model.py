@@ -134,7 +134,11 @@ def test_strikes_and_overlaps_are_lines_of_their_fields(tmp_path: Path) -> None:
 
 def test_every_service_is_measured_by_some_workload_and_accounting_alone_by_none() -> None:
     assert {workload.service for workload in Workload} == {*Service, None}
-    assert [workload for workload in Workload if workload.service is None] == [Workload.CONSUME, Workload.FANOUT]
+    assert [workload for workload in Workload if workload.service is None] == [
+        Workload.CONSUME,
+        Workload.FANOUT,
+        Workload.TOKEN_PASSWORD,
+    ]
 
 
 def test_a_verdict_is_good_without_a_finding_whatever_it_counts() -> None:

@@ -53,6 +53,8 @@ class Workload(StrEnum):
     """``{"id": …, "received": n, "servers": n}`` of an oslo.messaging fanout cast."""
     TOKEN_ISSUE = "token-issue"  # noqa: S105
     TOKEN_VALIDATE = "token-validate"  # noqa: S105
+    TOKEN_PASSWORD = "token-password"  # noqa: S105
+    """A token for a password: its hash is slow on purpose, so that its time says nothing about availability."""
 
     @property
     def service(self) -> Service | None:

@@ -97,6 +97,7 @@ class Session:
         workloads: Sequence[str] = ALL,
         seed: int = 0,
         isolation: str = REPEATABLE_READ,
+        pace: float = 1.0,
         interrupts: Holding | None = None,
         tell: Tell = lambda text: None,
     ) -> "Session":
@@ -104,9 +105,10 @@ class Session:
 
         :param directory: the campaign's; made when it is not there.
         :param workloads: kinds of clients, from :data:`ALL`.
+        :param pace: how many times as often as usual SQL clients do a transaction.
         :param tell: called with a line for a person now and then.
         """
-        given: dict[str, object] = {"seed": seed, "isolation": isolation}
+        given: dict[str, object] = {"seed": seed, "isolation": isolation, "pace": pace}
         return cls(bed, directory, given, workloads, interrupts or NoInterrupts(), tell)
 
     def __enter__(self) -> "Session":

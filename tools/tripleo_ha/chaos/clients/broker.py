@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import socket
+import struct
 import time
 import uuid
 from typing import Any
@@ -17,7 +18,10 @@ from tripleo_ha.errors import Failure
 from tripleo_ha.metadata.derived import host
 from tripleo_ha.verify import client
 
-CONNECT_S = 1.0
+CONNECT_S = 0.5
+"""A machine of the same network takes a connection in a millisecond, and a frozen broker's kernel takes it as well."""
+HANDSHAKE_S = 2.0
+"""So long a broker may take for each answer until a connection is open, whatever is asked of it then."""
 CONFIRM_S = 2.0
 """A quorum queue that elects a leader confirms late; a client that gave up earlier would only ask again."""
 DECLARE_S = 4.0
@@ -90,14 +94,18 @@ class Publisher(BrokerWorker):
 
 
 class Declarer(BrokerWorker):
-    """Declares durable queues of one type, and deletes each; only the declaration is timed."""
+    """Declares durable queues of one type, and deletes each; only the declaration is timed.
+
+    ``phase``: seconds of the period at which it does so.
+    """
 
     answer_s = DECLARE_S
-    period = 0.5
+    period = 1.0
 
-    def __init__(self, process: int, settings: Settings, workload: Workload) -> None:
+    def __init__(self, process: int, settings: Settings, workload: Workload, phase: float = 0.0) -> None:
         super().__init__(process, settings)
         self.workload = workload
+        self._phase = phase
         self._type = workload.removeprefix("declare-")
         tag = f"{settings.account.name}.{self._type}.{uuid.uuid4().hex[:4]}"
         self._names = (f"{tag}.{number}" for number in itertools.count(1))
@@ -108,6 +116,10 @@ class Declarer(BrokerWorker):
         channel = self.channel()
         self.sent = True
         channel.queue_declare(self.value, durable=True, auto_delete=False, arguments={"x-queue-type": self._type})
+
+    def rest(self, began: float) -> float:
+        """Keep to the phase: an outage, which ends for all at once, must not leave all asking at the same moment."""
+        return self.period - (time.monotonic() - self._phase) % self.period
 
     def tidy(self) -> None:
         """Delete the queue; one whose declaration was given up goes with the account."""
@@ -163,9 +175,13 @@ def consumers(settings: Settings, history: History) -> list[Worker]:
 
 
 def declarers(settings: Settings) -> list[Worker]:
-    """Return a process for each type of queue."""
+    """Return a process for each type of queue; one after the other, so that one asks three times a second."""
     types = (Workload.DECLARE_CLASSIC, Workload.DECLARE_QUORUM, Workload.DECLARE_STREAM)
-    return [Declarer(DECLARER + number, settings, workload) for number, workload in enumerate(types)]
+    phases = [number * Declarer.period / len(types) for number in range(len(types))]
+    return [
+        Declarer(DECLARER + number, settings, workload, phase)
+        for number, (workload, phase) in enumerate(zip(types, phases, strict=True))
+    ]
 
 
 def _connect(settings: Settings, answer_s: float, heartbeat_s: int) -> Any:
@@ -176,13 +192,20 @@ def _connect(settings: Settings, answer_s: float, heartbeat_s: int) -> Any:
         virtual_host="/",
         heartbeat=heartbeat_s,
         connect_timeout=CONNECT_S,
-        read_timeout=answer_s,
+        read_timeout=min(answer_s, HANDSHAKE_S),
         write_timeout=answer_s,
         confirm_publish=True,
         socket_settings={socket.TCP_USER_TIMEOUT: UNACKNOWLEDGED_MS},
     )
     connection.connect()
+    _wait_for_answers(connection.transport.sock, answer_s)
     return connection
+
+
+def _wait_for_answers(connected: socket.socket, answer_s: float) -> None:
+    """Set how long a read waits; the library can set it only once, for the handshake as for all that follows."""
+    seconds, rest = divmod(answer_s, 1)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", int(seconds), int(rest * 1e6)))
 
 
 def _cancelled(_tag: str) -> None:

@@ -20,7 +20,8 @@ class Settings:
     """Everything that a client needs to know.
 
     ``control`` and ``public`` are the virtual IPs. ``appenders`` and ``tellers`` are how many processes append to
-    lists and transfer money. ``isolation`` is one of :data:`ISOLATIONS`.
+    lists and transfer money; ``pace`` is how many times as often as usual they do so. ``isolation`` is one of
+    :data:`ISOLATIONS`.
     """
 
     account: Account
@@ -33,6 +34,7 @@ class Settings:
     seed: int = 0
     appenders: int = 2
     tellers: int = 2
+    pace: float = 1.0
     isolation: str = REPEATABLE_READ
 
     @property

@@ -20,7 +20,8 @@ from tripleo_ha.chaos.clients.worker import Worker
 from tripleo_ha.chaos.model import Workload
 from tripleo_ha.node.trial import BANK_ACCOUNTS
 
-CONNECT_S = 1.0
+CONNECT_S = 0.5
+"""A machine of the same network takes a connection in a millisecond, and a frozen server's kernel takes it as well."""
 ANSWER_S = 2.0
 """A server that stalls while it agrees on who is left does so for less; on a connection whose far end vanished nothing
 tells the client, so this is how much later it looks for the virtual IP again."""
@@ -32,6 +33,10 @@ APPENDS_A_KEY = 80
 LONGEST_TRANSACTION = 4
 READ_SHARE = 0.3
 LARGEST_AMOUNT = 5
+APPEND_S, TRANSFER_S, LOOK_S = 0.15, 0.2, 1.0
+"""How often each process appends, transfers, and reads the whole bank: some twenty transactions a second in all."""
+APART = 0.07
+"""Processes differ by this share in their pace: with the same one they would meet always or never."""
 
 
 class ShortOfMoney(Exception):  # noqa: N818 RUF100 — an outcome, told by its name in the history
@@ -53,14 +58,17 @@ class Keys:
     def transaction(self) -> list[list[Any]]:
         """Return the micro-operations of a new transaction; what reads will see is still None."""
         with self._lock:
-            return [self._step() for _ in range(self._random.randint(1, LONGEST_TRANSACTION))]
+            steps = self._random.randint(1, LONGEST_TRANSACTION)
+            # One appends at least, since a transaction that only reads is no success of a service that writes.
+            surely = self._random.randrange(steps)
+            return [self._step(place != surely and self._random.random() < READ_SHARE) for place in range(steps)]
 
-    def _step(self) -> list[Any]:
+    def _step(self, read: bool) -> list[Any]:
         while len(self._appends) < HOT_KEYS:
             self._made += 1
             self._appends[f"{self._tag}-{self._made}"] = 0
         key = self._random.choice(sorted(self._appends))
-        if self._random.random() < READ_SHARE:
+        if read:
             return ["r", key, None]
         self._value += 1
         self._appends[key] += 1
@@ -120,10 +128,10 @@ class Appender(SqlWorker):
     """Transactions of reads of lists and appends to them."""
 
     workload = Workload.LIST_APPEND
-    period = 0.05
 
-    def __init__(self, process: int, settings: Settings, keys: Keys) -> None:
+    def __init__(self, process: int, settings: Settings, keys: Keys, period: float = APPEND_S) -> None:
         super().__init__(process, settings)
+        self.period = period / settings.pace
         self._keys = keys
         self._plan: list[list[Any]] = []
         self._seen: list[list[Any]] = []
@@ -158,59 +166,71 @@ class Appender(SqlWorker):
 
 
 class Teller(SqlWorker):
-    """Transfers between accounts, and reads of the whole bank."""
+    """Transfers between accounts."""
 
     workload = Workload.BANK
-    period = 0.1
 
-    def __init__(self, process: int, settings: Settings) -> None:
+    def __init__(self, process: int, settings: Settings, period: float = TRANSFER_S) -> None:
         super().__init__(process, settings)
+        self.period = period / settings.pace
         self._random = random.Random(settings.seed * 1000 + process)  # noqa: S311 — a workload, not a secret
-        self._balances: dict[str, int] = {}
 
     def prepare(self) -> None:
-        """Choose whether to read, or who pays whom how much."""
-        if self._random.random() < READ_SHARE:
-            self.value = ["read", None]
-        else:
-            payer, payee = self._random.sample(range(BANK_ACCOUNTS), 2)
-            self.value = ["transfer", str(payer), str(payee), self._random.randint(1, LARGEST_AMOUNT)]
+        """Choose between whom to move how much."""
+        payer, payee = self._random.sample(range(BANK_ACCOUNTS), 2)
+        self.value = ["transfer", str(payer), str(payee), self._random.randint(1, LARGEST_AMOUNT)]
 
     def steps(self, cursor: "pymysql.cursors.Cursor") -> None:
-        """Do it."""
-        if self.value[0] == "read":
-            self._read(cursor)
-        else:
-            self._transfer(cursor, *self.value[1:])
-
-    def once(self) -> None:
-        """Do one transaction; only one that was committed tells what it read."""
-        super().once()
-        if self.value[0] == "read":
-            self.value = ["read", self._balances]
-
-    def _read(self, cursor: "pymysql.cursors.Cursor") -> None:
-        # In two statements, so that a snapshot that changes between them is found out.
-        balances: dict[str, int] = {}
-        for low, high in ((0, BANK_ACCOUNTS // 2), (BANK_ACCOUNTS // 2, BANK_ACCOUNTS)):
-            cursor.execute("SELECT id, balance FROM bank WHERE id >= %s AND id < %s", (str(low), str(high)))
-            balances |= dict(cursor.fetchall())
-        self._balances = balances
-
-    def _transfer(self, cursor: "pymysql.cursors.Cursor", payer: str, payee: str, amount: int) -> None:
-        cursor.execute("SELECT id, balance FROM bank WHERE id IN (%s, %s)", (payer, payee))
+        """Move it; the richer of both pays, so that hardly ever a payer is short of money."""
+        _, one, other, amount = self.value
+        cursor.execute("SELECT id, balance FROM bank WHERE id IN (%s, %s)", (one, other))
         balances = dict(cursor.fetchall())
+        payer, payee = (one, other) if balances[one] >= balances[other] else (other, one)
+        self.value = ["transfer", payer, payee, amount]
         if balances[payer] < amount:
             raise ShortOfMoney
         for account, balance in ((payer, balances[payer] - amount), (payee, balances[payee] + amount)):
             cursor.execute("UPDATE bank SET balance=%s WHERE id=%s", (balance, account))
 
 
+class Auditor(SqlWorker):
+    """Reads of the whole bank; a process of its own, since a read is no success of a service that writes."""
+
+    workload = Workload.BANK
+
+    def __init__(self, process: int, settings: Settings) -> None:
+        super().__init__(process, settings)
+        self.period = LOOK_S / settings.pace
+        self._balances: dict[str, int] = {}
+
+    def prepare(self) -> None:
+        """Say what is asked for."""
+        self.value = ["read", None]
+
+    def steps(self, cursor: "pymysql.cursors.Cursor") -> None:
+        """Read in two statements, so that a snapshot that changes between them is found out."""
+        balances: dict[str, int] = {}
+        for low, high in ((0, BANK_ACCOUNTS // 2), (BANK_ACCOUNTS // 2, BANK_ACCOUNTS)):
+            cursor.execute("SELECT id, balance FROM bank WHERE id >= %s AND id < %s", (str(low), str(high)))
+            balances |= dict(cursor.fetchall())
+        self._balances = balances
+
+    def once(self) -> None:
+        """Do one transaction; only one that was committed tells what it read."""
+        super().once()
+        self.value = ["read", self._balances]
+
+
 def workers(settings: Settings) -> list[Worker]:
-    """Return the processes: those that append are numbered from 0, those of the bank from 50."""
+    """Return the processes: those that append are numbered from 0, those of the bank from 50, who reads it is last."""
     keys = Keys(settings.seed)
-    appenders: list[Worker] = [Appender(number, settings, keys) for number in range(settings.appenders)]
-    return appenders + [Teller(50 + number, settings) for number in range(settings.tellers)]
+    appenders = [Appender(number, settings, keys, _own(APPEND_S, number)) for number in range(settings.appenders)]
+    tellers = [Teller(50 + number, settings, _own(TRANSFER_S, number)) for number in range(settings.tellers)]
+    return [*appenders, *tellers, Auditor(50 + settings.tellers, settings)]
+
+
+def _own(period: float, number: int) -> float:
+    return period * (1 - APART * number)
 
 
 def _connect(settings: Settings) -> "pymysql.connections.Connection[Any]":

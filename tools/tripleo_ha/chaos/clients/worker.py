@@ -18,13 +18,14 @@ END_S = 30
 class Worker(ABC):
     """What one process does.
 
-    ``period`` is the time from the beginning of one operation to the next, in seconds. Where ``recorded`` is false,
-    the worker itself records what succeeded. While :meth:`once` runs it
-    keeps ``value`` at what it asks for and ``sent`` true from when that could take effect.
+    ``period`` is the time from the beginning of one operation to the next, and ``retry`` the pause after one that did
+    not succeed, in seconds. Where ``recorded`` is false, the worker itself records what succeeded. While :meth:`once`
+    runs it keeps ``value`` at what it asks for and ``sent`` true from when that could take effect.
     """
 
     workload: Workload
     period: float
+    retry = RETRY_S
     recorded = True
 
     def __init__(self, process: int) -> None:
@@ -43,6 +44,10 @@ class Worker(ABC):
     def recover(self, error: Exception) -> None:
         """Make ready for the next operation after a failure."""
         self.close()
+
+    def rest(self, began: float) -> float:
+        """Return the seconds from now to the next operation, after one that ``began`` then and succeeded."""
+        return began + self.period - time.monotonic()
 
     def tidy(self) -> None:  # noqa: B027 — most have nothing to do
         """Do what follows an operation that succeeded, and is not counted as its time."""
@@ -96,8 +101,8 @@ def work(worker: Worker, history: History, stop: threading.Event) -> None:
         operation = attempt(worker)
         if worker.recorded or operation.outcome is not Outcome.OK:
             history.add(operation)
-        rest = operation.began + worker.period - time.monotonic()
-        stop.wait(max(RETRY_S, rest) if operation.outcome is Outcome.OK else RETRY_S)
+        rest = worker.rest(operation.began) if operation.outcome is Outcome.OK else worker.retry
+        stop.wait(max(RETRY_S, rest))
     worker.close()
 
 
