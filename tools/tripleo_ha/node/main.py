@@ -14,6 +14,7 @@ VERBS = {
     "bake": "prepare an image at the end of its build",
     "converge": "bring this node to what the accepted metadata says",
     "drain": "have clients, virtual IPs and singletons leave this node, which is about to stop (a unit does)",
+    "heal": "take up the health endpoint's request for a converge run, which then follows (a unit does)",
     "health": "serve the health endpoint (the unit tripleo-ha-health does)",
     "status": "show what this node accepted, converged to, and why not",
 }
@@ -69,6 +70,10 @@ def _run(arguments: argparse.Namespace) -> int:
         from tripleo_ha.node.health.server import serve
 
         serve()
+    elif arguments.verb == "heal":
+        from tripleo_ha.node.healing import take_up
+
+        take_up()
     elif arguments.verb == "bake":
         from tripleo_ha.node.image import bake
 
@@ -79,7 +84,12 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def status() -> int:
-    """Print the outcome of the last run; return 1 when metadata was refused or something did not converge."""
+    """Print the outcome of the last run, and why this node last asked for one.
+
+    Return 1 when metadata was refused or something did not converge.
+    """
+    from tripleo_ha.node import healing
+
     converged, refused = paths.RUNTIME / "converged.json", paths.RUNTIME / "refused.json"
     if refused.exists():
         print(json.loads(refused.read_text())["reason"])  # noqa: T201
@@ -90,6 +100,8 @@ def status() -> int:
     print(f"configuration {told['generation']}: {'converged' if told['ok'] else 'not converged'}")  # noqa: T201
     for service, reason in {**told["failures"], **told["skipped"]}.items():
         print(f"  {service}: {reason}")  # noqa: T201
+    if healed := healing.last():
+        print(healed)  # noqa: T201
     for problem in _fencing():
         print(f"  fencing: {problem}")  # noqa: T201
     return 0 if told["ok"] and not refused.exists() else 1

@@ -45,12 +45,19 @@ def check(metadata: Mapping[str, Any]) -> CheckResult:
     try:
         status, read_only = _ask()
     except (Failure, pymysql.MySQLError, OSError) as error:
-        return CheckResult(False, f"no answer from MariaDB: {error}".splitlines()[0])
-    facts = {name: status[name] for name in FACTS if name in status}
+        return CheckResult(False, f"no answer from MariaDB: {error}".splitlines()[0], mendable=True)
+    facts: dict[str, Any] = {name: status[name] for name in FACTS if name in status}
     metrics = {ours: float(status[name]) for name, ours in METRICS.items() if name in status}
     reason = ailment(status, read_only) or room.lacking(room.DATABASE, room.DATABASE_MB)
     state = STATES.get(status.get("local_state", "0"), "unknown")
-    return CheckResult(not reason, reason or state, {**facts, "read_only": read_only}, metrics)
+    facts["read_only"] = read_only
+    return CheckResult(not reason, reason or state, facts, metrics, mendable=bool(reason) and stays_outside(status))
+
+
+def stays_outside(status: Mapping[str, str]) -> bool:
+    """Tell whether a server left the group or is in no Primary component, and is not being sent what it lacks."""
+    outside = status.get("cluster_status") != "Primary" and status.get("local_state", "0") == "0"
+    return outside or status.get("connected") == "OFF"
 
 
 def ailment(status: Mapping[str, str], read_only: bool) -> str:

@@ -2,14 +2,33 @@
 
 import grp
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from tripleo_ha import paths
-from tripleo_ha.node import units
-from tripleo_ha.node.context import Context, write_file
-from tripleo_ha.table import Row, Unit
+from tripleo_ha.node import draining, units
+from tripleo_ha.node.context import HEALTH_PORT, Context, write_file
+from tripleo_ha.table import Listener, Row, Unit
 
 UNIT = Unit("tripleo-ha-health.service", files=(str(paths.RUNTIME / "health.json"),))
+
+
+NOT_WATCHED = ("base", "health", "singleton")
+"""Handlers whose units need not run on each node, or are the endpoint's own."""
+
+
+def watched(rows: Iterable[Row]) -> dict[str, str]:
+    """Return the units that have to run on this node, each with the check that speaks for its row, if any does."""
+    found = {}
+    for row in rows:
+        checks = [draining.flag(listener) for listener in row.balanced if _is_asked_here(listener)]
+        if row.handler not in NOT_WATCHED:
+            found.update({unit.name: next(iter(checks), "") for unit in row.units})
+    return found
+
+
+def _is_asked_here(listener: Listener) -> bool:
+    return bool(listener.balance and listener.balance.check.port == HEALTH_PORT)
 
 
 def converge(context: Context, row: Row) -> None:
@@ -17,7 +36,8 @@ def converge(context: Context, row: Row) -> None:
 
     The password is in a file of its own, read for each check: while the endpoint restarts, nobody vouches for a node.
     """
-    known: dict[str, Any] = {"node": {"name": context.cluster.me.name, "ip": context.cluster.me.ip}}
+    me = context.cluster.me
+    known: dict[str, Any] = {"node": {"name": me.name, "ip": me.ip}, "units": watched(context.rows)}
     if "mysql" in context.metadata:
         known["mysql"] = {}
     if "rabbit" in context.metadata:

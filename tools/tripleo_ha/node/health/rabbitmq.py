@@ -51,7 +51,7 @@ def check(metadata: Mapping[str, Any], memory: Memory = _memory) -> CheckResult:
         memory.refused_since = memory.refused_since or now
         # The peers go on knowing who is in the cluster: one of its members sets the new password.
         facts = _facts(memory.seen) if memory.seen else {}
-        return CheckResult(now - memory.refused_since < GRACE, error.message, facts, {"up": 1.0})
+        return CheckResult(now - memory.refused_since < GRACE, error.message, facts, {"up": 1.0}, mendable=True)
     except Unavailable as error:
         return CheckResult(False, error.message, {}, {"up": 0.0})
     return _with_room(judge(metadata["node"]["name"], seen, alarms))

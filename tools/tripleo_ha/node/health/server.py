@@ -17,6 +17,7 @@ from typing import Any
 from tripleo_ha import paths
 from tripleo_ha.node import draining
 from tripleo_ha.node.context import HEALTH_PORT
+from tripleo_ha.node.health.healer import Healer
 from tripleo_ha.node.health.result import CheckResult
 
 LOG = logging.getLogger("tripleo_ha.health")
@@ -146,6 +147,7 @@ def serve() -> None:
     monitors = {name: Monitor(name, check, metadata) for name, check in _checks(metadata).items()}
     for monitor in monitors.values():
         monitor.start()
+    Healer({name: monitor.latest for name, monitor in monitors.items()}, metadata["units"]).start()
     _Server((metadata["node"]["ip"], HEALTH_PORT), monitors).serve_forever()
 
 
