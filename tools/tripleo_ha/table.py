@@ -131,6 +131,20 @@ class Identity:
 
 
 @dataclass(frozen=True)
+class Catalogued:
+    """A service in Keystone's catalogue: ``type`` as clients look for it, ``name``, and where it is offered.
+
+    ``listener`` is one of the row's balanced ones; ``path`` follows its port. The interface ``public`` is on the
+    virtual IP public, ``internal`` and ``admin`` are on control.
+    """
+
+    type: str
+    name: str
+    listener: str
+    path: str = ""
+
+
+@dataclass(frozen=True)
 class State:
     """A directory kept on the state volume, so that it survives an image upgrade."""
 
@@ -161,6 +175,7 @@ class Row:
     databases: tuple[Database, ...] = ()
     broker: Broker | None = None
     identity: Identity | None = None
+    catalogue: tuple[Catalogued, ...] = ()
     once: tuple[Once, ...] = ()
     keys: Mapping[str, str] = field(default_factory=dict)
     keys_owner: str = "root"
@@ -235,6 +250,7 @@ def _row(document: Mapping[str, Any]) -> Row:
     fields["databases"] = tuple(Database(**item) for item in fields.get("databases", ()))
     fields["once"] = tuple(Once(**{**item, "run": tuple(item["run"])}) for item in fields.get("once", ()))
     fields["state"] = tuple(State(**item) for item in fields.get("state", ()))
+    fields["catalogue"] = tuple(Catalogued(**item) for item in fields.get("catalogue", ()))
     if broker := fields.get("broker"):
         fields["broker"] = Broker(**broker)
     if identity := fields.get("identity"):

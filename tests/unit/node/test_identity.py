@@ -13,7 +13,7 @@ from tripleo_ha import cluster
 from tripleo_ha.errors import Failure
 from tripleo_ha.node import identity
 from tripleo_ha.node.context import Context
-from tripleo_ha.table import Identity, Row
+from tripleo_ha.table import Catalogued, Identity, Row
 
 ROW = Row("ceilometer-agent-central", "ceilometer", "", identity=Identity("ceilometer", ("reader",)))
 NODES = [{"name": f"n{i}", "ip": f"192.0.2.1{i}"} for i in range(2)]
@@ -46,18 +46,28 @@ class Keystone(BaseHTTPRequestHandler):
             return self._answer(403)
         kind = path.strip("/")
         (item,) = body.values()
+        if kind in ("services", "endpoints"):
+            state[kind].append({**item, "id": f"{kind}-{len(state[kind])}"})
+            return self._answer(201, {kind[:-1]: state[kind][-1]})
         state[kind][item["name"]] = {**item, "id": f"{kind}-{item['name']}"}
         return self._answer(201, {kind[:-1]: state[kind][item["name"]]})
 
     def do_GET(self) -> None:
         split = urlsplit(self.path.removeprefix("/v3"))
-        kind, name = split.path.strip("/"), parse_qs(split.query)["name"][0]
-        found = self.server.state[kind].get(name)
-        self._answer(200, {kind: [found] if found else []})
+        kind = split.path.strip("/")
+        known = self.server.state[kind]
+        if kind not in ("services", "endpoints"):
+            named = known.get(parse_qs(split.query)["name"][0])
+            known = [named] if named else []
+        self._answer(200, {kind: known})
 
     def do_PATCH(self) -> None:
-        name = self.path.rpartition("users-")[2]
-        self.server.state["users"][name].update(self._body()["user"])
+        if "/endpoints/" in self.path:
+            (entry,) = (each for each in self.server.state["endpoints"] if self.path.endswith(f"/{each['id']}"))
+            entry.update(self._body()["endpoint"])
+        else:
+            name = self.path.rpartition("users-")[2]
+            self.server.state["users"][name].update(self._body()["user"])
         self._answer(200, {})
 
     def do_PUT(self) -> None:
@@ -74,7 +84,8 @@ class Keystone(BaseHTTPRequestHandler):
 def state() -> dict[str, Any]:
     admin = {"name": "admin", "password": "admin-secret", "id": "users-admin"}
     granted = {("admin", "admin")}
-    return {"users": {"admin": admin}, "projects": {}, "roles": {}, "granted": granted, "roles_given": set()}
+    kept: dict[str, Any] = {"users": {"admin": admin}, "projects": {}, "roles": {}, "granted": granted}
+    return {**kept, "roles_given": set(), "services": [], "endpoints": []}
 
 
 @pytest.fixture
@@ -87,13 +98,13 @@ def url(state: dict[str, Any]) -> Generator[str]:
     server.server_close()
 
 
-def context(url: str, password: str, me: int = 0) -> Context:
+def context(url: str, password: str, me: int = 0, **urls: str) -> Context:
     metadata = {
         "cluster": {"name": "c", "nodes": NODES, "virtual_ips": {}},
         "node": {"name": f"n{me}"},
-        "keystone": {"admin_password": "admin-secret"},
+        "keystone": {"admin_password": "admin-secret", "region": "north"},
         "ceilometer": {"service_password": password},
-        "derived": {"urls": {"keystone": {"control": url}}},
+        "derived": {"urls": {"keystone": {"control": url, **urls}}},
     }
     return Context(metadata, cluster.from_metadata(metadata), (ROW,))
 
@@ -126,3 +137,48 @@ def test_a_silent_keystone_is_waited_for_with_a_bound(monkeypatch: pytest.Monkey
     with pytest.raises(Failure, match="Keystone to issue a token to admin") as failure:
         identity.ensure(context("http://127.0.0.1:9", "one"), ROW)
     assert "secret" not in str(failure.value)
+
+
+API = Row("keystone", "keystone", "", catalogue=(Catalogued("identity", "keystone", "keystone", "/v3"),))
+PLAIN, ENCRYPTED = "http://198.51.100.10:5000", "https://198.51.100.10:5000"
+
+
+def urls(state: dict[str, Any]) -> dict[str, str]:
+    return {each["interface"]: each["url"] for each in state["endpoints"]}
+
+
+def test_endpoints_are_entered_once_on_the_virtual_ips_they_are_for(url: str, state: dict[str, Any]) -> None:
+    first = context(url, "one", public=PLAIN)
+    identity.register(first, API)
+    assert urls(state) == {"admin": f"{url}/v3", "internal": f"{url}/v3", "public": f"{PLAIN}/v3"}
+    assert {each["region_id"] for each in state["endpoints"]} == {"north"}
+    assert [service["type"] for service in state["services"]] == ["identity"]
+    again = context(url, "one", public=PLAIN)
+    identity.register(again, API)
+    assert (len(first.changes), again.changes) == (3, [])
+
+
+def test_an_endpoint_that_is_reached_at_another_url_follows(url: str, state: dict[str, Any]) -> None:
+    identity.register(context(url, "one", public=PLAIN), API)
+    other = {"interface": "public", "region_id": "south", "service_id": "services-0", "url": "elsewhere", "id": "x"}
+    state["endpoints"].append(other)
+    told = context(url, "one", public=ENCRYPTED)
+    identity.register(told, API)
+    assert told.changes == [f"keystone: public endpoint is {ENCRYPTED}/v3"]
+    found = [each["url"] for each in state["endpoints"] if each["interface"] == "public"]
+    assert found == [f"{ENCRYPTED}/v3", "elsewhere"]
+
+
+def test_another_node_waits_until_the_catalogue_is_right(
+    url: str, state: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identity, "WAIT", 0)
+    with pytest.raises(Failure, match="endpoints of keystone in the catalogue"):
+        identity.register(context(url, "one", me=1, public=PLAIN), API)
+    assert state["endpoints"] == []
+    identity.register(context(url, "one", public=PLAIN), API)
+    identity.register(context(url, "one", me=1, public=PLAIN), API)
+
+
+def test_a_row_that_is_not_in_the_catalogue_asks_nobody() -> None:
+    identity.register(context("http://127.0.0.1:9", "one"), ROW)

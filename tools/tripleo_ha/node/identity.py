@@ -1,8 +1,9 @@
-"""Service users in Keystone, through its HTTP API on the control virtual IP."""
+"""Service users and endpoints in Keystone, through its HTTP API on the control virtual IP."""
 
 import json
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,8 @@ from tripleo_ha.waiting import wait_for
 
 TIMEOUT = 15.0
 WAIT = 300.0
+INTERFACES = {"admin": "control", "internal": "control", "public": "public"}
+"""The interfaces of the catalogue, and the virtual IP of each."""
 
 
 class KeystoneError(Failure):
@@ -49,11 +52,86 @@ def ensure(context: Context, row: Row) -> None:
     wait_for(f"Keystone to issue a token to {user}", issued, timeout=WAIT)
 
 
-def _make(context: Context, user: str, password: str, roles: tuple[str, ...]) -> None:
+@dataclass(frozen=True)
+class Endpoint:
+    """An entry of the catalogue: a service's ``type`` and ``name``, and where one of its interfaces is."""
+
+    type: str
+    name: str
+    interface: str
+    region: str
+    url: str
+
+
+def offered(context: Context, row: Row) -> list[Endpoint]:
+    """Return what Keystone's catalogue has to say of a row."""
+    urls, region = context.metadata["derived"]["urls"], context.metadata["keystone"]["region"]
+    return [
+        Endpoint(item.type, item.name, interface, region, f"{urls[item.listener][vip]}{item.path}")
+        for item in row.catalogue
+        for interface, vip in INTERFACES.items()
+        if vip in urls[item.listener]
+    ]
+
+
+def register(context: Context, row: Row) -> None:
+    """Have a row's endpoints in the catalogue, where they are now; the first node enters them, the others wait for it.
+
+    :raises KeystoneError: Keystone refused.
+    :raises TimedOut: Keystone issued no token, or the endpoints did not appear.
+    """
+    if not row.catalogue or "keystone" not in context.metadata:
+        return
+    wanted, call = offered(context, row), _as_admin(context)
+    if context.cluster.i_am_first:
+        for endpoint, there in _astray(call, wanted):
+            _enter(call, endpoint, there)
+            context.changed(f"{row.service}: {endpoint.interface} endpoint is {endpoint.url}")
+        return
+    wait_for(f"the endpoints of {row.service} in the catalogue", partial(_all_there, call, wanted), timeout=WAIT)
+
+
+def _all_there(call: Any, wanted: list[Endpoint]) -> bool:
+    try:
+        return not _astray(call, wanted)
+    except KeystoneError:
+        return False
+
+
+def _astray(call: Any, wanted: list[Endpoint]) -> list[tuple[Endpoint, list[dict[str, Any]]]]:
+    """Return the endpoints that are not entered, or are at another URL, each with what stands in its place."""
+    types = {service["id"]: service["type"] for service in call("GET", "/services", None)["services"]}
+    entries = call("GET", "/endpoints", None)["endpoints"]
+    found = []
+    for endpoint in wanted:
+        place = (endpoint.type, endpoint.interface, endpoint.region)
+        there = [each for each in entries if (types[each["service_id"]], each["interface"], each["region_id"]) == place]
+        if not there or any(each["url"] != endpoint.url for each in there):
+            found.append((endpoint, there))
+    return found
+
+
+def _enter(call: Any, wanted: Endpoint, there: list[dict[str, Any]]) -> None:
+    for each in there:
+        call("PATCH", f"/endpoints/{each['id']}", {"endpoint": {"url": wanted.url}})
+    if there:
+        return
+    services = call("GET", "/services", None)["services"]
+    known = next((service["id"] for service in services if service["type"] == wanted.type), None)
+    made = {"service": {"type": wanted.type, "name": wanted.name}}
+    service = known or call("POST", "/services", made)["service"]["id"]
+    entry = {"service_id": service, "interface": wanted.interface, "region_id": wanted.region, "url": wanted.url}
+    call("POST", "/endpoints", {"endpoint": entry})
+
+
+def _as_admin(context: Context) -> Any:
     admin = context.metadata["keystone"]["admin_password"]
-    token = wait_for("Keystone to issue a token to admin", partial(authenticate, context, "admin", admin, "admin"),
-                     timeout=WAIT)
-    call = partial(_call, context, token)
+    issued = partial(authenticate, context, "admin", admin, "admin")
+    return partial(_call, context, wait_for("Keystone to issue a token to admin", issued, timeout=WAIT))
+
+
+def _make(context: Context, user: str, password: str, roles: tuple[str, ...]) -> None:
+    call = _as_admin(context)
     project = _find_or_make(call, "project", {"name": "service", "domain_id": "default"})
     account = _find(call, "user", {"name": user, "domain_id": "default"})
     if account:

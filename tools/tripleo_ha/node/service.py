@@ -33,6 +33,7 @@ def converge(context: Context, row: Row) -> None:
     if outcomes - {"unchanged"}:
         wait_for_answers(context, row)
     identity.ensure(context, row)
+    identity.register(context, row)
     context.publish(row.service, generation=rolling.generation(context.metadata, row))
 
 
