@@ -93,6 +93,15 @@ def test_a_strike_is_told_in_a_line() -> None:
     assert "whole after 10.0 s (7.0 s from the heal)" in line
 
 
+def test_a_gap_that_is_still_open_is_told_as_far_as_it_is_known() -> None:
+    still = Strike(4, "kill-a", Kind.KILLED, ("c",), True, 100.0, 125.0, 130.0)
+    operations = [Operation(Workload.BANK, 1, at, at + 0.1, Outcome.OK) for at in (90.0, 90.5, 91.0, 91.5)]
+    operations.append(Operation(Workload.BANK, 1, 99.9, 104.0, Outcome.INFO, None, "OperationalError 2013"))
+    session = SimpleNamespace(recent=lambda since: operations, notes={})
+    (line,) = described(session, still)  # type: ignore[arg-type]
+    assert "sql >= 11.90 (still open) s" in line
+
+
 def test_trouble_and_notes_are_told() -> None:
     lost = Strike(4, "kill-a", Kind.KILLED, ("c",), False, 100.0, 103.0, None, None, "c is off")
     first, notes, trouble = told(lost, {"pids": [1]})

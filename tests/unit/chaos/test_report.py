@@ -47,7 +47,7 @@ def written(directory: Path) -> tuple[dict[str, Any], str]:
 
 def test_report_of_a_good_campaign(tmp_path: Path) -> None:
     found = report.write(campaign(tmp_path / "one"))
-    assert found.cells[Kind.POWER_CUT][Service.SQL].values == (3.0,)
+    assert found.cells[Kind.POWER_CUT][Service.SQL].values == (2.0,)
     told, page = written(tmp_path / "one")
     assert (told["format"], told["version"], told["ok"], told["limits_reached"]) == (report.FORMAT, 1, True, True)
     row = next(row for row in told["table"] if (row["kind"], row["service"]) == ("power cut", "sql"))
@@ -56,21 +56,23 @@ def test_report_of_a_good_campaign(tmp_path: Path) -> None:
         "service": "sql",
         "runs": 1,
         "few": True,
-        "median": 3.0,
-        "worst": 3.0,
+        "median": 2.0,
+        "worst": 2.0,
         "open": False,
+        "at_least": None,
         "limit": 4.5,
         "reached": True,
     }
     assert told["strikes"][0]["at"] == 10.05
     assert told["strikes"][0]["services"]["sql"] == {
-        "figure": 3.0,
-        "longest_gap": 3.0,
+        "figure": 2.0,
+        "longest_gap": 2.0,
         "open": False,
         "served": None,
-        "unavailable": 3.0,
+        "unavailable": 2.0,
         "errors": {"OperationalError 2013": {"fail": 1}},
         "successes": 18,
+        "conflicts": 0,
     }
     assert told["outcomes"] == {"bank": {"fail": 1, "ok": 39}}
     assert "tripleo-ha chaos --seed 7" in page
@@ -125,11 +127,12 @@ def test_service_that_never_came_back_is_not_a_number_in_json(tmp_path: Path) ->
     found = report.write(campaign(tmp_path / "one", history=history))
     told, page = written(tmp_path / "one")
     row = next(row for row in told["table"] if (row["kind"], row["service"]) == ("power cut", "sql"))
-    assert (row["worst"], row["open"], row["reached"], told["limits_reached"]) == (None, True, False, False)
-    assert told["strikes"][0]["services"]["sql"]["longest_gap"] == 30.0
-    assert "&gt; 30.00" in page
+    assert (row["worst"], row["open"], row["at_least"], row["reached"]) == (None, True, 29.0, False)
+    assert told["limits_reached"] is False
+    assert told["strikes"][0]["services"]["sql"]["longest_gap"] == 29.0
+    assert "≥ 29.00 (still open)" in page
     assert "Infinity" not in (tmp_path / "one" / "report.json").read_text()
-    assert "> 30.00" in shown(found)
+    assert "≥ 29.00" in shown(found)
 
 
 def shown(found: Any) -> str:
@@ -141,10 +144,10 @@ def shown(found: Any) -> str:
 def test_terminal_tables(tmp_path: Path) -> None:
     found = report.write(campaign(tmp_path / "one"))
     text = shown(found)
-    assert "3.00 / 3.00 ≤ 4.5  (1, few)" in text
+    assert "2.00 / 2.00 ≤ 4.5  (1, few)" in text
     assert "not run (≤ 30)" in text
     assert "sql: 1 OperationalError 2013" in text
-    assert "longest gap outside of any strike: sql 1.00 s" in text
+    assert "longest gap outside of any strike: sql 0.00 s" in text
 
 
 def test_terminal_says_findings_first() -> None:
@@ -161,7 +164,7 @@ def test_several_campaigns_together(tmp_path: Path) -> None:
     places = [campaign(tmp_path / name) for name in ("one", "two")]
     found = report.write(places)
     told, page = written(tmp_path / "combined")
-    assert found.cells[Kind.POWER_CUT][Service.SQL].values == (3.0, 3.0)
+    assert found.cells[Kind.POWER_CUT][Service.SQL].values == (2.0, 2.0)
     assert [each["name"] for each in told["campaigns"]] == ["one", "two"]
     assert [each["campaign"] for each in told["strikes"]] == ["one", "two"]
     assert page.count('<svg class="chaos-timeline"') == 2

@@ -207,6 +207,17 @@ def test_old_successes_do_not_serve_a_client_that_has_failed_since(tmp_path: Pat
     assert history.waiting(0, []) == ["bank 7: Lost 2013"]
 
 
+def test_a_conflict_serves_a_client_which_is_silent_without_it(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    write_lines(tmp_path / "x.jsonl", [operation(at) for at in range(ENOUGH)])
+    conflict = Operation(Workload.BANK, 7, 10.0, 10.5, Outcome.FAIL, None, "OperationalError 1213")
+    history.follow()
+    assert history.silent(10.0) == ["bank 7"]
+    write_lines(tmp_path / "x.jsonl", [conflict] * ENOUGH)
+    history.follow()
+    assert (history.silent(10.0), history.waiting(10.0, [])) == ([], [])
+
+
 def test_a_line_that_is_being_written_is_read_when_it_is_whole(tmp_path: Path) -> None:
     history = History(tmp_path)
     write_lines(tmp_path / "x.jsonl", [operation(1), operation(2)])

@@ -135,7 +135,8 @@ def _strikes(session: Session, plan: Plan, progress: Progress) -> bool:
 def described(session: Session, strike: Strike) -> Iterator[str]:
     """Yield what is told of a strike: the line of figures, and what went wrong."""
     (seen,) = figures.of([strike], session.recent(strike.injected - 5)).strikes
-    gaps = ", ".join(f"{service} {_seconds(seen.figure(each))}" for service, each in seen.services.items())
+    found = [f"{name} {_seconds(seen.figure(each), seen.least(each))}" for name, each in seen.services.items()]
+    gaps = ", ".join(found)
     end = "not whole again"
     if seen.from_injection is not None and seen.from_heal is not None:
         end = f"whole after {seen.from_injection:.1f} s ({seen.from_heal:.1f} s from the heal)"
@@ -189,8 +190,10 @@ def _tell(verdict: Verdict, progress: Progress) -> None:
         progress.say(f"    {finding.what}: {finding.detail}")
 
 
-def _seconds(value: float) -> str:
-    return "none any more" if isinf(value) else f"{value:.2f}"
+def _seconds(value: float, least: float | None) -> str:
+    if isinf(value):
+        return "unknown" if least is None else f">= {least:.2f} (still open)"
+    return f"{value:.2f}"
 
 
 def _short(node: str) -> str:

@@ -119,6 +119,7 @@ def _seen(seen: Seen, each: StrikeFigures) -> dict[str, Any]:
         "unavailable": _number(seen.unavailable),
         "errors": {error: dict(outcomes) for error, outcomes in sorted(seen.errors.items())},
         "successes": seen.successes,
+        "conflicts": seen.conflicts,
     }
 
 
@@ -148,6 +149,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "median": _number(cell.median),
         "worst": _number(cell.worst),
         "open": any(isinf(value) for value in cell.values),
+        "at_least": _number(cell.at_least),
         "limit": cell.limit,
         "reached": cell.reached,
     }

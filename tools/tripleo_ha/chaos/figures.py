@@ -1,8 +1,8 @@
 """The figures of a campaign, from its strikes and what its clients did. Pure.
 
-A gap of a client is the time between two acknowledged successes of one process at one workload. The figure of a
-service for a strike is the longest gap, over all processes of its workloads, that has a part in the time from the
-strike's injection to full redundancy. An outage of all nodes counts from the start of the last node's agents.
+A gap of a client is the time between two times that one process was served at one workload, less its usual gap. The
+figure of a service for a strike is the longest gap, over all processes of its workloads, that has a part in the time
+from the strike's injection to full redundancy. An outage of all nodes counts from the start of the last node's agents.
 """
 
 from collections import Counter
@@ -37,6 +37,7 @@ class Seen:
 
     ``unavailable``: seconds in which at least one of them saw an outage. ``errors``: kind of error to how many
     attempts it refused (``fail``) or left unknown (``info``). ``successes``: attempts acknowledged meanwhile.
+    ``conflicts``: attempts that were answered with a conflict, which is no error.
     ``served``: of an outage only, seconds from the start of the last node's agents until it was served again.
     """
 
@@ -45,6 +46,7 @@ class Seen:
     errors: Mapping[str, Mapping[str, int]]
     successes: int
     served: float | None = None
+    conflicts: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,20 +68,28 @@ class StrikeFigures:
         return None if self.strike.redundant is None else self.strike.redundant - self.strike.healed
 
     def figure(self, seen: Seen) -> float:
-        """Return what is compared with the limit, in seconds; infinite where no success came any more."""
+        """Return what is compared with the limit, in seconds; infinite where that is not known: see :meth:`least`."""
         if seen.longest.open:
             return inf
         if self.strike.kind is Kind.OUTAGE:
             return inf if seen.served is None else seen.served
         return seen.longest.seconds
 
+    def least(self, seen: Seen) -> float | None:
+        """Return what a figure is at least, in seconds, where a gap was still open; else None."""
+        return seen.longest.seconds if seen.longest.open else None
+
 
 @dataclass(frozen=True)
 class Cell:
-    """All runs of one kind (or one fault) for one service: the figure of each, in seconds."""
+    """All runs of one kind (or one fault) for one service: the figure of each, in seconds.
+
+    ``least``: of those figures that are infinite, what they are at least, where that is known.
+    """
 
     values: tuple[float, ...]
     limit: float | None = None
+    least: tuple[float, ...] = ()
 
     @property
     def runs(self) -> int:
@@ -100,6 +110,11 @@ class Cell:
     def worst(self) -> float | None:
         """The longest, None without a run."""
         return max(self.values, default=None)
+
+    @property
+    def at_least(self) -> float | None:
+        """What the longest is at least, None where all are known, or nothing is known of those that are not."""
+        return max(self.least, default=None)
 
     @property
     def reached(self) -> bool | None:
@@ -196,10 +211,13 @@ def _seen(strike: Strike, end: float, mine: Sequence[Track]) -> Seen | None:
             kind[operation.outcome.value] = kind.get(operation.outcome.value, 0) + 1
     return Seen(
         longest=max(gaps, key=lambda gap: (gap.open, gap.seconds)),
-        unavailable=sum(ended - began for began, ended in merged((g.began, g.ended) for g in gaps if g.broken)),
+        unavailable=sum(
+            until - since for since, until in merged((g.ended - g.seconds, g.ended) for g in gaps if g.broken)
+        ),
         errors=errors,
         successes=sum(track.succeeded(strike.injected, end) for track in mine),
         served=_served(strike, gaps),
+        conflicts=sum(track.refused(strike.injected, end) for track in mine),
     )
 
 
@@ -222,7 +240,7 @@ def _outside(every: Sequence[Track], windows: Sequence[tuple[float, float]]) -> 
         struck = {gap for began, ended in windows for gap in track.overlapping(began, ended)}
         service = track.workload.service
         for gap in track.gaps:
-            if service and gap not in struck and gap.seconds > (longest[service].seconds if service in longest else 0):
+            if service and gap not in struck and gap.seconds > (longest[service].seconds if service in longest else -1):
                 longest[service] = gap
     return longest
 
@@ -242,8 +260,8 @@ def _summed(
     declares = [workload for workload in Workload if workload.service is Service.DECLARE]
     for kind, limits in LIMITS.items():
         rows = [each for each in struck if each.strike.kind is kind and _counts(each)]
-        cells[kind] = {service: Cell(_values(rows, service), limit) for service, limit in limits.items()}
-        types[kind] = {each: Cell(_values(rows, each), limits[Service.DECLARE]) for each in declares}
+        cells[kind] = {service: _cell(rows, service, limit) for service, limit in limits.items()}
+        types[kind] = {each: _cell(rows, each, limits[Service.DECLARE]) for each in declares}
     names = dict.fromkeys((each.strike.kind, each.strike.fault) for each in struck)
     faults = [
         _fault(name, kind, [each for each in struck if (each.strike.kind, each.strike.fault) == (kind, name)])
@@ -252,9 +270,10 @@ def _summed(
     return Figures(tuple(struck), cells, types, tuple(faults), outside, outcomes)
 
 
-def _values(rows: Sequence[StrikeFigures], what: Service | Workload) -> tuple[float, ...]:
+def _cell(rows: Sequence[StrikeFigures], what: Service | Workload, limit: float | None) -> Cell:
     found = [(row, row.services.get(what) if isinstance(what, Service) else row.workloads.get(what)) for row in rows]
-    return tuple(row.figure(seen) for row, seen in found if seen)
+    values = [(row.figure(seen), row.least(seen)) for row, seen in found if seen]
+    return Cell(tuple(value for value, _ in values), limit, tuple(least for _, least in values if least is not None))
 
 
 def _fault(name: str, kind: Kind, rows: Sequence[StrikeFigures]) -> FaultFigures:
@@ -268,7 +287,7 @@ def _fault(name: str, kind: Kind, rows: Sequence[StrikeFigures]) -> FaultFigures
     return FaultFigures(
         fault=name,
         kind=kind,
-        services={service: Cell(_values(rows, service), limits.get(service)) for service in Service},
+        services={service: _cell(rows, service, limits.get(service)) for service in Service},
         unavailable={
             service: sum(row.services[service].unavailable for row in rows if service in row.services)
             for service in Service

@@ -1,10 +1,10 @@
-"""When clients had no success: the gaps of each client process, from its operations alone. Pure."""
+"""When clients were not served: the gaps of each client process, from its operations alone. Pure."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
-from statistics import median
+from statistics import median_low
 
 from tripleo_ha.chaos.model import Operation, Outcome, Workload
 
@@ -15,10 +15,11 @@ PACES = 3
 
 @dataclass(frozen=True)
 class Gap:
-    """A time (monotonic seconds) without an acknowledged success of one process at one workload.
+    """A time (monotonic seconds) in which one process at one workload was not served.
 
-    ``errors``: attempts that ended in it without success. ``open``: no success came any more; ``ended`` is then the
-    last moment that was observed, so the length is a lower bound. ``broken``: a client calls it an outage, and not
+    ``usual`` is how long (seconds) its usual gap is: its own pause between two operations, and what one takes.
+    ``errors``: attempts that ended in it without being served. ``open``: it was not served any more; ``ended`` is then
+    the last moment that was observed, so the length is a lower bound. ``broken``: a client calls it an outage, and not
     its own pace.
     """
 
@@ -26,19 +27,20 @@ class Gap:
     process: int
     began: float
     ended: float
+    usual: float = 0.0
     errors: int = 0
     open: bool = False
     broken: bool = False
 
     @property
     def seconds(self) -> float:
-        """How long it lasted."""
-        return self.ended - self.began
+        """How long it lasted beyond the usual: an outage of this length at least, and of one usual gap more at most."""
+        return max(0.0, self.ended - self.began - self.usual)
 
 
 @dataclass(frozen=True)
 class Track:
-    """One process at one workload: its gaps in order, one between every two successes, and what did not succeed."""
+    """One process at one workload: its gaps in order, one between every two answers, and what was not served."""
 
     workload: Workload
     process: int
@@ -46,10 +48,16 @@ class Track:
     failed: tuple[Operation, ...]
     successes: tuple[float, ...]
     """When each success was acknowledged, in order."""
+    conflicts: tuple[float, ...] = ()
+    """When each conflict was answered, in order."""
 
     def succeeded(self, began: float, ended: float) -> int:
         """Return how many successes were acknowledged in a window."""
-        return bisect_right(self.successes, ended) - bisect_right(self.successes, began)
+        return _within(self.successes, began, ended)
+
+    def refused(self, began: float, ended: float) -> int:
+        """Return how many conflicts were answered in a window."""
+        return _within(self.conflicts, began, ended)
 
     def overlapping(self, began: float, ended: float) -> Iterator[Gap]:
         """Yield the gaps that have a part in a window."""
@@ -73,9 +81,10 @@ def tracks(operations: Iterable[Operation]) -> tuple[Track, ...]:
         attempts = list(group)
         mine = [each for each in attempts if writes(each)]
         if mine:
-            failed = tuple(each for each in attempts if each.outcome is not Outcome.OK)
+            failed = tuple(each for each in attempts if not each.served)
             successes = tuple(each.ended for each in mine if each.outcome is Outcome.OK)
-            found.append(Track(workload, process, tuple(_gaps(mine, until)), failed, successes))
+            conflicts = tuple(each.ended for each in attempts if each.conflict)
+            found.append(Track(workload, process, tuple(_gaps(mine, until)), failed, successes, conflicts))
     return tuple(found)
 
 
@@ -100,23 +109,24 @@ def merged(intervals: Iterable[tuple[float, float]]) -> list[tuple[float, float]
     return union
 
 
+def _within(times: Sequence[float], began: float, ended: float) -> int:
+    return bisect_right(times, ended) - bisect_right(times, began)
+
+
 def _gaps(mine: Sequence[Operation], until: float) -> Iterator[Gap]:
     workload, process = mine[0].workload, mine[0].process
-    slow = _slow([each.ended for each in mine if each.outcome is Outcome.OK])
+    between = [after.ended - before.ended for before, after in pairwise(each for each in mine if each.served)]
+    usual = median_low(between) if between else 0.0
+    slow = max(SLOW_S, PACES * usual)
     # Nothing is known of the time before the first attempt.
     last, errors = min(each.began for each in mine), 0
     for operation in mine:
-        if operation.outcome is Outcome.OK:
+        if operation.served:
             broken = errors > 0 or operation.ended - last > slow
-            yield Gap(workload, process, last, operation.ended, errors, broken=broken)
+            yield Gap(workload, process, last, operation.ended, usual, errors, broken=broken)
             last, errors = operation.ended, 0
         else:
             errors += 1
     # Every client's history ends a little before the last one's does.
     if errors or until - last > slow:
-        yield Gap(workload, process, last, until, errors, open=True, broken=True)
-
-
-def _slow(successes: Sequence[float]) -> float:
-    usual = [after - before for before, after in pairwise(successes)]
-    return max(SLOW_S, PACES * median(usual)) if usual else SLOW_S
+        yield Gap(workload, process, last, until, usual, errors, open=True, broken=True)

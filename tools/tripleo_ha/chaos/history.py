@@ -9,7 +9,7 @@ from tripleo_ha.chaos.model import Operation, Outcome, Workload
 
 LOOKED_AT = 6
 ENOUGH = 3
-"""A client is served when so many of its last operations succeeded: transactions may conflict at any time."""
+"""A client is served when so many of its last operations were."""
 Process = tuple[Workload, int]
 
 
@@ -50,6 +50,14 @@ class History:
         ]
         return [*silent, *late]
 
+    def silent(self, since: float) -> list[str]:
+        """Return the clients that were not served any more after a moment."""
+        return [
+            f"{workload} {process}"
+            for (workload, process), last in self._last.items()
+            if not any(each.served and each.ended >= since for each in last)
+        ]
+
     def _new(self, path: Path) -> Iterator[Operation]:
         with path.open("rb") as file:
             file.seek(self._places.get(path, 0))
@@ -64,5 +72,5 @@ class History:
 
 
 def resumed(last: Iterable[Operation], since: float) -> bool:
-    """Whether enough of a client's last operations began after ``since`` and succeeded."""
-    return sum(each.outcome is Outcome.OK and each.began >= since for each in last) >= ENOUGH
+    """Whether enough of a client's last operations began after ``since`` and were served."""
+    return sum(each.served and each.began >= since for each in last) >= ENOUGH

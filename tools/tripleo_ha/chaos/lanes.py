@@ -67,7 +67,7 @@ def _lane(workload: Workload, mine: Sequence[Operation], zero: float, width: flo
         place = min(bins - 1, max(0, int((operation.ended - zero) / width)))
         if operation.outcome is Outcome.OK:
             counts[place] += 1
-        else:
+        elif not operation.served:
             marks[operation.outcome].setdefault(place, operation.ended - zero)
     most = max(counts) or 1
     # Those that only account have nothing to do while nobody publishes; a pause of theirs is no outage.

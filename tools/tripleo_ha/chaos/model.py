@@ -75,6 +75,11 @@ _SERVICE = {
 }
 
 
+CONFLICTS = frozenset({"OperationalError 1020", "OperationalError 1213", "ShortOfMoney"})
+"""Errors by which a database that serves its clients refuses a transaction: another one was first (a record changed
+since it was read; a deadlock, which is Galera's word for a failed certification, too), or the account is empty."""
+
+
 @dataclass(frozen=True)
 class Operation:
     """One attempt of one client: what it asked for and how that ended.
@@ -90,6 +95,16 @@ class Operation:
     outcome: Outcome
     value: Any = None
     error: str = ""
+
+    @property
+    def conflict(self) -> bool:
+        """Whether it was refused for what other clients do, which is an answer and no outage."""
+        return self.outcome is Outcome.FAIL and self.error in CONFLICTS and self.workload.service is Service.SQL
+
+    @property
+    def served(self) -> bool:
+        """Whether its client was served: acknowledged, or told that it was in conflict with another."""
+        return self.outcome is Outcome.OK or self.conflict
 
 
 class Kind(StrEnum):

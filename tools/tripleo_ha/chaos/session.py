@@ -32,6 +32,8 @@ SETTLED_S = 150.0
 SERVED_S = 60.0
 """Clients must be served again so soon while the cause of a fault that leaves a majority lasts."""
 LOOK_S = 0.1
+SEEN_OUT_S = 15.0
+"""So long after a strike the clients get to end the gaps that they are in."""
 ALL = crews.ALL
 Tell = Callable[[str], None]
 
@@ -186,6 +188,7 @@ class Session:
         self._keep(strike, ground)
         if doing.interrupt:
             raise doing.interrupt
+        self._see_out(strike)
         return strike
 
     def heal(self) -> None:
@@ -246,6 +249,16 @@ class Session:
     def _waiting(self, since: float) -> Iterable[str]:
         self._history.follow()
         return self._history.waiting(since, self._crew.workloads)
+
+    def _see_out(self, strike: Strike) -> None:
+        """Let every client be served once more, so that no gap of the strike is still open when it is told."""
+
+        def seen_out() -> bool:
+            self._history.follow()
+            return not self._history.silent(strike.redundant or strike.healed)
+
+        with contextlib.suppress(TimedOut):
+            wait_for("clients to go on", seen_out, timeout=SEEN_OUT_S, interval=LOOK_S)
 
     def _keep(self, strike: Strike, ground: Ground) -> None:
         self.strikes.append(strike)

@@ -108,7 +108,7 @@ def _gap(strike: StrikeFigures, service: Service) -> str:
     seen = strike.services.get(service)
     if seen is None:
         return "–"
-    return f"> {seen.longest.seconds:.2f}" if seen.longest.open else _seconds(strike.figure(seen))
+    return f"≥ {seen.longest.seconds:.2f}" if seen.longest.open else _seconds(strike.figure(seen))
 
 
 def _pair(cell: Cell) -> str:
