@@ -1,6 +1,7 @@
 """The report of a campaign's directory: what it says, and to whom it says that something is missing."""
 
 import json
+import re
 from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from tripleo_ha import paths
 from tripleo_ha.chaos import report, tables
+from tripleo_ha.chaos.faults import catalogue
 from tripleo_ha.chaos.model import Finding, Kind, Operation, Overlap, Service, Strike, Verdict, Workload, write_lines
 from tripleo_ha.errors import UsageError
 
@@ -132,22 +134,43 @@ def test_service_that_never_came_back_is_not_a_number_in_json(tmp_path: Path) ->
     assert told["strikes"][0]["services"]["sql"]["longest_gap"] == 29.0
     assert "≥ 29.00 (still open)" in page
     assert "Infinity" not in (tmp_path / "one" / "report.json").read_text()
-    assert "≥ 29.00" in shown(found)
+    assert "≥29.00" in shown(found)
 
 
-def shown(found: Any) -> str:
+def shown(found: Any, width: int = 250) -> str:
     out = StringIO()
-    tables.show(found, Console(file=out, width=250))
+    tables.show(found, Console(file=out, width=width))
     return out.getvalue()
 
 
-def test_terminal_tables(tmp_path: Path) -> None:
-    found = report.write(campaign(tmp_path / "one"))
-    text = shown(found)
-    assert "2.00 / 2.00 ≤ 4.5  (1, few)" in text
-    assert "not run (≤ 30)" in text
-    assert "sql: 1 OperationalError 2013" in text
+@pytest.mark.parametrize("width", [80, 120])
+def test_terminal_tables(tmp_path: Path, width: int) -> None:
+    text = shown(report.write(campaign(tmp_path / "one")), width)
+    assert "2.00/2.00" in text
+    assert "ok ≤ 4.5" in text
+    assert "1 run, few" in text
+    assert "1 power-cut  sql: 1 × OperationalError 2013" in text
     assert "longest gap outside of any strike: sql 0.00 s" in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_terminal_tables_are_readable_whatever_is_in_them(tmp_path: Path, width: int) -> None:
+    """No word is cut or folded: not with long names, figures of every length, and many kinds of errors."""
+    names = max(catalogue.ALL, key=len), "kill-mariadbd"
+    struck = [
+        strike(10 + 300 * n, 20 + 300 * n, 250 + 300 * n, Kind.CUT_OFF, n + 1, name) for n, name in enumerate(names)
+    ]
+    kinds = [f"OperationalError {number}" for number in range(2000, 2020)]
+    history = [bad(BANK, 12.0 + 0.1 * n, error=kind) for n, kind in enumerate(kinds)]
+    for workload in (BANK, Workload.PUBLISH, Workload.DECLARE_CLASSIC, Workload.RPC, Workload.TOKEN_ISSUE):
+        history += steady(workload, (0, 10), (150, 320), (345, 600))
+    history += [*steady(BANK, (0, 330), process=1), bad(BANK, 600.0, process=1, began=599.0)]
+    place = campaign(tmp_path / "one", history=history, strikes=tuple(struck))
+    text = shown(report.write(place), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    for word in (*kinds, *names, "139.0", "≥269.0", "240.0/240.0", "OVER ≤ 6", "cut off or", "stopped", "gracefully"):
+        assert word in re.sub(r"\n {6}", " ", text), word
 
 
 def test_terminal_says_findings_first() -> None:

@@ -139,7 +139,7 @@ def _report(directories: list[Path], shape: str) -> int:
 
         from tripleo_ha.chaos.tables import show
 
-        show(found, Console(soft_wrap=True))
+        show(found, Console())
     return GOOD if json.loads(told)["ok"] else FOUND
 
 
