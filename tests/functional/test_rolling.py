@@ -310,9 +310,10 @@ def test_all_secrets_are_rotated_at_once_and_tokens_of_before_stay_valid(
             each(document)
 
     address, password = target.vip(PUBLIC), document["keystone"]["admin_password"]
-    token = in_client(target, lambda: client.issue_token(address, KEYSTONE_PORT, password))
+    trust = target.keystone_trust()
+    token = in_client(target, lambda: client.issue_token(address, KEYSTONE_PORT, password, trust=trust))
     _, failed = roll(bed, target, "all secrets rotated at once", change, summary)
-    seen = in_client(target, lambda: client.validate_token(address, KEYSTONE_PORT, token, 1))
+    seen = in_client(target, lambda: client.validate_token(address, KEYSTONE_PORT, token, 1, trust))
     assert set(seen.statuses) == {200}
     assert (failed[SQL], failed[TOKEN]) == (0, 0)
     assert_good(target_of(bed))
@@ -334,13 +335,14 @@ class Either:
 
     address: str
     passwords: tuple[str, str]
+    trust: client.Trust | None
 
     def __call__(self, identity: str) -> None:
         """Have a token issued."""
         try:
-            client.issue_token(self.address, KEYSTONE_PORT, self.passwords[0], 5)
+            client.issue_token(self.address, KEYSTONE_PORT, self.passwords[0], 5, self.trust)
         except Exception:
-            client.issue_token(self.address, KEYSTONE_PORT, self.passwords[1], 5)
+            client.issue_token(self.address, KEYSTONE_PORT, self.passwords[1], 5, self.trust)
 
     def reset(self) -> None:
         """Nothing is kept."""
@@ -351,7 +353,7 @@ def test_keystone_s_administrator_gets_a_new_password(target: Target, bed: Bed, 
     change = fresh("keystone", "admin_password")
     wanted: Document = {"keystone": {}}
     change(wanted)
-    both = Either(target.vip(PUBLIC), (old, wanted["keystone"]["admin_password"]))
+    both = Either(target.vip(PUBLIC), (old, wanted["keystone"]["admin_password"]), target.keystone_trust())
     loop = Loop(TOKEN, both, 0.25, target.transport.enter)
     loop.start()
     try:

@@ -20,7 +20,7 @@ from tripleo_ha.chaos.clients import token, worker
 from tripleo_ha.chaos.clients.settings import Settings
 from tripleo_ha.chaos.model import Operation, Outcome, Workload, read_operations
 from tripleo_ha.errors import UsageError
-from tripleo_ha.verify.client import Account
+from tripleo_ha.verify.client import Account, Trust
 
 PASSWORD = "keystone-secret-of-the-admin"
 
@@ -235,3 +235,10 @@ def test_settings_survive_the_way_to_a_client() -> None:
     assert PASSWORD not in repr(told) and "pppp" not in repr(told)
     with pytest.raises(UsageError):
         Settings.load(json.dumps({**json.loads(told.dump()), "isolation": "READ UNCOMMITTED; DROP"}))
+
+
+def test_the_public_address_is_trusted_as_the_settings_say_and_the_control_one_spoken_to_plainly() -> None:
+    told = replace(settings(5000), public="198.51.100.10", trust=Trust("authority", "198.51.100.10"))
+    assert Settings.load(told.dump()) == told
+    asked = [each for each in token.workers(told) if isinstance(each, token.TokenWorker)]
+    assert [each.trust for each in asked] == [told.trust, None, told.trust]

@@ -126,10 +126,11 @@ class TokenIssuer:
     address: str
     port: int
     password: str = field(repr=False)
+    trust: client.Trust | None = None
 
     def __call__(self, identity: str) -> None:
         """Have a token issued."""
-        client.issue_token(self.address, self.port, self.password, 2 * OPERATION_S)
+        client.issue_token(self.address, self.port, self.password, 2 * OPERATION_S, self.trust)
 
     def reset(self) -> None:
         """Nothing is kept."""
@@ -257,10 +258,11 @@ def watching(target: Target, settle: float = 90) -> Iterator[Watch]:
         enter = target.transport.enter
         elsewhere(enter, _declare, target.vip(CONTROL), ports["amqp"], account, queue)
         password = target.metadata["keystone"]["admin_password"]
+        issuer = TokenIssuer(target.vip(PUBLIC), KEYSTONE_PORT, password, target.keystone_trust())
         loops = (
             Loop(SQL, SqlWriter(target.vip(CONTROL), ports["mysql"], account), 0.05, enter),
             Loop(AMQP, Publisher(target.vip(CONTROL), ports["amqp"], account, queue), 0.05, enter),
-            Loop(TOKEN, TokenIssuer(target.vip(PUBLIC), KEYSTONE_PORT, password), 0.25, enter),
+            Loop(TOKEN, issuer, 0.25, enter),
         )
         began = time.monotonic()
         watch = Watch(target, account, queue, loops, began)

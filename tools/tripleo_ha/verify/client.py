@@ -1,10 +1,13 @@
 """What a client does through the virtual IPs, and what it saw. Call these from where clients are on the network."""
 
+import functools
 import http.client
 import json
+import socket
+import ssl
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +33,14 @@ class Account:
     def invent(cls, purpose: str = "verify") -> "Account":
         """Return an account that nobody has; ``purpose`` is ``verify`` or ``chaos``."""
         return cls(f"tripleo_ha_{purpose}_{uuid.uuid4().hex[:8]}", uuid.uuid4().hex)
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Whom a client of HTTPS trusts: the authorities as PEM, and the host that the certificate must be for."""
+
+    ca: str
+    host: str
 
 
 @dataclass(frozen=True)
@@ -156,8 +167,41 @@ def publish(channel: "amqp.Channel", queue: str, payload: str, timeout: float = 
         raise Failure(f"the broker refused a message to {queue}") from error
 
 
+def http_connection(
+    address: str, port: int, timeout: float = TIMEOUT, trust: Trust | None = None
+) -> http.client.HTTPConnection:
+    """Return an open connection for requests, encrypted where it is told whom to trust.
+
+    :param timeout: seconds for connecting and for each answer.
+    :raises OSError: nobody is there, or (``ssl.SSLError``) it is not to be trusted.
+    """
+    connection = http.client.HTTPConnection(trust.host if trust else address, port, timeout=timeout)
+    plain = socket.create_connection((address, port), timeout)
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        connection.sock = _encrypted(plain, trust) if trust else plain
+    except OSError:
+        plain.close()
+        raise
+    return connection
+
+
+def _encrypted(plain: socket.socket, trust: Trust) -> ssl.SSLSocket:
+    return _context(trust.ca).wrap_socket(plain, server_hostname=trust.host)
+
+
+@functools.lru_cache(maxsize=8)
+def _context(ca: str) -> ssl.SSLContext:
+    return ssl.create_default_context(cadata=ca)
+
+
 def http_answers(
-    address: str, port: int, path: str, distinct: int, headers: Mapping[str, str] | None = None
+    address: str,
+    port: int,
+    path: str,
+    distinct: int,
+    headers: Mapping[str, str] | None = None,
+    trust: Trust | None = None,
 ) -> HttpSeen:
     """Send bursts of GET requests, each on a connection of its own, until ``distinct`` servers have answered.
 
@@ -168,10 +212,11 @@ def http_answers(
     """
     served: Counter[str] = Counter()
     statuses: Counter[int] = Counter()
+    connect = functools.partial(http_connection, address, port, trust=trust)
     # Threads begin in the network namespace of the thread that starts them.
     with ThreadPoolExecutor(2 * distinct) as pool:
         for _ in range(BURSTS):
-            for status, server in pool.map(lambda _: _get(address, port, path, headers or {}), range(2 * distinct)):
+            for status, server in pool.map(lambda _: _get(connect, path, headers or {}), range(2 * distinct)):
                 served[server] += 1
                 statuses[status] += 1
             if "" in served or len(served) >= distinct:
@@ -179,15 +224,19 @@ def http_answers(
     return HttpSeen(served, statuses)
 
 
-def _get(address: str, port: int, path: str, headers: Mapping[str, str]) -> tuple[int, str]:
-    with closing(http.client.HTTPConnection(address, port, timeout=TIMEOUT)) as connection:
+def _get(
+    connect: Callable[[], http.client.HTTPConnection], path: str, headers: Mapping[str, str]
+) -> tuple[int, str]:
+    with closing(connect()) as connection:
         connection.request("GET", path, headers={"Connection": "close", **headers})
         answer = connection.getresponse()
         answer.read()
         return answer.status, answer.getheader("X-Served-By", "")
 
 
-def issue_token(address: str, port: int, password: str, timeout: float = TIMEOUT) -> str:
+def issue_token(
+    address: str, port: int, password: str, timeout: float = TIMEOUT, trust: Trust | None = None
+) -> str:
     """Return a token of the user admin, scoped to the project admin.
 
     :raises OSError: nobody answered.
@@ -202,7 +251,7 @@ def issue_token(address: str, port: int, password: str, timeout: float = TIMEOUT
         }
     }
     headers = {"Content-Type": "application/json", "Connection": "close"}
-    with closing(http.client.HTTPConnection(address, port, timeout=timeout)) as connection:
+    with closing(http_connection(address, port, timeout, trust)) as connection:
         connection.request("POST", "/v3/auth/tokens", json.dumps(body), headers)
         answer = connection.getresponse()
         answer.read()
@@ -212,10 +261,12 @@ def issue_token(address: str, port: int, password: str, timeout: float = TIMEOUT
     return token
 
 
-def validate_token(address: str, port: int, token: str, distinct: int) -> HttpSeen:
+def validate_token(
+    address: str, port: int, token: str, distinct: int, trust: Trust | None = None
+) -> HttpSeen:
     """Have a token validated until ``distinct`` servers have done so.
 
     :raises OSError: one of the requests got no answer.
     """
     headers = {"X-Auth-Token": token, "X-Subject-Token": token}
-    return http_answers(address, port, "/v3/auth/tokens?nocatalog", distinct, headers)
+    return http_answers(address, port, "/v3/auth/tokens?nocatalog", distinct, headers, trust)

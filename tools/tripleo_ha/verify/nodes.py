@@ -1,6 +1,9 @@
 """Judges of what the controllers tell about themselves: facts in, results out."""
 
+import hashlib
+import ssl
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tripleo_ha.cluster import Cluster
@@ -19,6 +22,7 @@ GALERA = {
 SYSTEM = {("udp", 68), ("udp", 546)}
 """The DHCP client's ports, which systemd-networkd holds before any metadata is there."""
 SSH = 22
+END_OF_PEM = "-----END CERTIFICATE-----"
 
 
 def answers(told: Mapping[str, NodeFacts | Problem]) -> CheckResult:
@@ -126,6 +130,29 @@ def listening(facts: Facts, cluster: Cluster, rows: Sequence[Row], metadata: Map
                 bad.append(f"{each.node}: {owner} on {socket.transport} {socket.address} port {socket.port}")
     count = sum(len(each.sockets) for each in facts)
     return _result("listening", bad, f"{count} sockets on {len(facts)} nodes, all in the table of services")
+
+
+def certificates(facts: Facts, wanted: str, now: datetime) -> CheckResult:
+    """Every node answers on public addresses with the metadata's certificate, and that is still valid.
+
+    :param wanted: the certificate and those that follow it, as PEM.
+    """
+    first = wanted[: wanted.index(END_OF_PEM) + len(END_OF_PEM)]
+    fingerprint = hashlib.sha1(ssl.PEM_cert_to_DER_cert(first.strip()), usedforsecurity=False).hexdigest()
+    bad, left = [], []
+    for each in facts:
+        served = [found.fingerprint for found in each.certificates]
+        if served != [fingerprint]:
+            bad.append(f"{each.node} serves {listed(set(served), 'none')}, not {fingerprint}")
+        left += [_end(found.not_after) - now for found in each.certificates]
+    if left and min(left) <= timedelta():
+        bad.append(f"expired {-min(left).days} days ago: tripleo-ha metadata renew-certificate")
+    days = min(left).days if left else 0
+    return _result("tls.certificate", bad, f"the same on {len(facts)} nodes, {days} days left")
+
+
+def _end(told: str) -> datetime:
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(told), UTC)
 
 
 def exposures(facts: Facts) -> CheckResult:

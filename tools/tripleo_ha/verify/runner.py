@@ -5,17 +5,18 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from tripleo_ha import cluster as clusters
-from tripleo_ha import table
+from tripleo_ha import endpoints, table
 from tripleo_ha.cluster import Cluster
 from tripleo_ha.errors import Failure
 from tripleo_ha.node.facts import NodeFacts, from_document
 from tripleo_ha.table import Balance, Listener, Row
 from tripleo_ha.verify import balanced, client, nodes
-from tripleo_ha.verify.client import Account, BrokerSeen, HttpSeen
+from tripleo_ha.verify.client import Account, BrokerSeen, HttpSeen, Trust
 from tripleo_ha.verify.result import CheckResult, Problem, attempt
 from tripleo_ha.verify.transport import Transport
 
@@ -49,6 +50,16 @@ class Target:
     def vip(self, name: str) -> str:
         """Return the address of a virtual IP."""
         return self.cluster.virtual_ips[name].ip
+
+    def trust(self, vip: str, listener: Listener) -> Trust | None:
+        """Return whom a client of a listener on a virtual IP is to trust, or None where it is not encrypted."""
+        tls = endpoints.public_tls(self.metadata)
+        return Trust(tls.ca, tls.host) if tls and endpoints.is_encrypted(listener, vip) else None
+
+    def keystone_trust(self) -> Trust | None:
+        """As :meth:`trust`, of Keystone on the public virtual IP."""
+        listeners = (listener for row in self.rows for listener in row.balanced)
+        return next((self.trust(PUBLIC, item) for item in listeners if item.port == KEYSTONE_PORT), None)
 
     def ask(self, node: str, action: str, request: Mapping[str, Any], timeout: float = 20) -> dict[str, Any]:
         """Have a node do one step of a trial and return its answer."""
@@ -140,6 +151,8 @@ def _facts(target: Target, told: Mapping[str, NodeFacts | Problem]) -> list[Chec
         results.append(nodes.galera(facts, target.cluster))
     if target.has("rabbit"):
         results += [nodes.broker(facts, target.cluster), nodes.broker_users(facts)]
+    if tls := endpoints.public_tls(target.metadata):
+        results.append(nodes.certificates(facts, tls.certificate, datetime.now(UTC)))
     if target.has("pacemaker"):
         results += nodes.virtual_ips(facts, target.cluster) + nodes.singletons(facts, target.rows)
         results += nodes.fencing(facts, target.cluster, target.metadata)
@@ -151,7 +164,9 @@ def _http(target: Target, observers: Observers, listener: Listener) -> Iterator[
     assert balance
     path = "/" if balance.check.port else balance.check.path
     for vip in balance.vips:
-        seen = observers.outside(client.http_answers, target.vip(vip), listener.port, path, len(target.cluster.nodes))
+        trust = target.trust(vip, listener)
+        where = (target.vip(vip), listener.port)
+        seen = observers.outside(client.http_answers, *where, path, len(target.cluster.nodes), trust=trust)
         yield partial(_judge_http, target, listener.name, vip, balance.mode, seen)
 
 
@@ -161,7 +176,7 @@ def _judge_http(target: Target, name: str, vip: str, mode: str, seen: "Future[Ht
 
 def _token(target: Target) -> HttpSeen:
     password = target.metadata["keystone"]["admin_password"]
-    token = client.issue_token(target.vip(PUBLIC), KEYSTONE_PORT, password)
+    token = client.issue_token(target.vip(PUBLIC), KEYSTONE_PORT, password, trust=target.keystone_trust())
     return client.validate_token(target.vip(CONTROL), KEYSTONE_PORT, token, len(target.cluster.nodes))
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tripleo_ha.errors import UsageError
-from tripleo_ha.verify.client import Account
+from tripleo_ha.verify.client import Account, Trust
 
 if TYPE_CHECKING:
     from tripleo_ha.verify.runner import Target
@@ -19,9 +19,9 @@ ISOLATIONS = (REPEATABLE_READ, READ_COMMITTED)
 class Settings:
     """Everything that a client needs to know.
 
-    ``control`` and ``public`` are the virtual IPs. ``appenders`` and ``tellers`` are how many processes append to
-    lists and transfer money; ``pace`` is how many times as often as usual they do so. ``isolation`` is one of
-    :data:`ISOLATIONS`.
+    ``control`` and ``public`` are the virtual IPs; ``trust`` is None where public services are not encrypted.
+    ``appenders`` and ``tellers`` are how many processes append to lists and transfer money; ``pace`` is how many times
+    as often as usual they do so. ``isolation`` is one of :data:`ISOLATIONS`.
     """
 
     account: Account
@@ -36,6 +36,7 @@ class Settings:
     tellers: int = 2
     pace: float = 1.0
     isolation: str = REPEATABLE_READ
+    trust: Trust | None = None
 
     @property
     def queue(self) -> str:
@@ -51,6 +52,7 @@ class Settings:
             control=target.vip("control"),
             public=target.vip("public"),
             keystone_password=target.metadata["keystone"]["admin_password"],
+            trust=target.keystone_trust(),
             **{"mysql_port": ports["mysql"], "amqp_port": ports["amqp"], **rest},
         )
 
@@ -66,7 +68,9 @@ class Settings:
         """
         try:
             document = json.loads(text)
-            settings = cls(**{**document, "account": Account(**document["account"])})
+            account, trust = document["account"], document["trust"]
+            parts = {"account": Account(**account), "trust": Trust(**trust) if trust else None}
+            settings = cls(**{**document, **parts})
         except (ValueError, TypeError, KeyError) as error:
             raise UsageError("stdin has no settings of a client", "`tripleo-ha chaos` starts clients") from error
         if settings.isolation not in ISOLATIONS:

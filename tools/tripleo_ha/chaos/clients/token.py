@@ -16,6 +16,7 @@ from typing import Any
 from tripleo_ha.chaos.clients.settings import Settings
 from tripleo_ha.chaos.clients.worker import Worker
 from tripleo_ha.chaos.model import Workload
+from tripleo_ha.verify.client import http_connection
 
 CONNECT_S = 0.5
 """A machine of the same network takes a connection in a millisecond; what was sent to one that is gone is not worth
@@ -84,6 +85,7 @@ class TokenWorker(Worker):
         self.bearer = bearer
         self._settings = settings
         self._address = address
+        self.trust = settings.trust if address == settings.public else None
 
     def authenticate(self) -> str:
         """Return a token of the administrator for the password, and have the others use it."""
@@ -120,9 +122,8 @@ class TokenWorker(Worker):
         :param answer_s: seconds to wait for it.
         :raises Refused: the status is not the expected one.
         """
-        connection = http.client.HTTPConnection(self._address, self._settings.keystone_port, timeout=CONNECT_S)
+        connection = http_connection(self._address, self._settings.keystone_port, CONNECT_S, self.trust)
         with closing(connection):
-            connection.connect()
             connection.sock.settimeout(answer_s)
             path = "/v3/auth/tokens?nocatalog"
             connection.request(method, path, body, {"Connection": "close", **headers})
