@@ -2,11 +2,12 @@
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from tripleo_ha import cluster, paths, table
+from tripleo_ha import cluster, table
 from tripleo_ha.errors import Failure, UsageError
-from tripleo_ha.node import galera_facts
+from tripleo_ha.node import galera, galera_facts, units
 from tripleo_ha.node.accept import ACCEPTED
 from tripleo_ha.node.context import Context, write_file
 from tripleo_ha.topology.galera import NULL_UUID, Decision, Facts, Phase, Situation, decide
@@ -94,35 +95,54 @@ def observe(context: Context) -> Situation:
     """Look without touching anything: unlike a converge run, this recovers no position from the redo log."""
     running = galera_facts.of_this_server()
     if running:
-        mine = running[0]
-    else:
-        told = paths.RUNTIME / "published" / f"{galera_facts.SERVICE}.json"
-        published = json.loads(told.read_text()) if told.exists() else {}
-        known = galera_facts.of_peer({"published": {galera_facts.SERVICE: published}})
-        mine = known or galera_facts.on_disk(galera_facts.Files(), recover=lambda: (NULL_UUID, -1))
-    return galera_facts.situation(context, mine)
+        return galera_facts.situation(context, galera.member(context, running[0]))
+    known = galera_facts.of_peer({"published": context.published()})
+    if known is None or (known.phase is Phase.STARTING and not _runs(context)):
+        found = galera_facts.on_disk(galera_facts.Files(), recover=lambda: (NULL_UUID, -1))
+        known = replace(found, generation=galera_facts.generation(context))
+    return galera_facts.situation(context, known)
+
+
+def _runs(context: Context) -> bool:
+    names = [unit.name for row in context.rows if row.service == galera_facts.SERVICE for unit in row.units]
+    return any(units.properties(name, "ActiveState")["ActiveState"] not in ("inactive", "failed") for name in names)
 
 
 def as_text(now: Situation, decision: Decision) -> list[str]:
-    """Return a table of the facts, then the decision in words."""
-    rows = [("NODE", "PHASE", "STATE", "SEQNO", "SAFE", "LAST VIEW", "WOULD HAVE START")]
-    rows += [_row(now, name) for name in now.nodes]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    """Return a table of the facts, without columns that are empty, then the decision in words."""
+    titles = ("NODE", "PHASE", "STATE", "SEQNO", "SAFE", "LAST VIEW", "WOULD HAVE START", "NOTES")
+    columns = list(zip(titles, *(_row(now, name) for name in now.nodes), strict=True))
+    shown = [column for column in columns if any(column[1:])]
+    widths = [max(len(cell) for cell in column) for column in shown]
+    rows = zip(*shown, strict=True)
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return [*lines, f"{now.me}: {decision.action.value}: {decision.reason}"]
 
 
-def _row(now: Situation, name: str) -> tuple[str, str, str, str, str, str, str]:
+def _row(now: Situation, name: str) -> tuple[str, ...]:
     facts = now.facts.get(name)
     if facts is None:
-        return (name, "lost" if name in now.lost else "silent", "", "", "", "", "")
-    state = "" if facts.uuid == NULL_UUID else facts.uuid.partition("-")[0]
-    if facts.aborted:
-        state += " (transfer cut short)"
+        return (name, "lost" if name in now.lost else "silent", "", "", "", "", "", "")
+    state = "" if facts.uuid == NULL_UUID else _short(facts.uuid)
     return (
         name, facts.phase.value, state, str(facts.seqno) if facts.seqno >= 0 else "",
-        "yes" if facts.safe_to_bootstrap else "", _view(now, facts), facts.vote,
+        "yes" if facts.safe_to_bootstrap else "", _view(now, facts), facts.vote, "; ".join(_notes(now, facts)),
     )
+
+
+def _notes(now: Situation, facts: Facts) -> Iterator[str]:
+    if facts.aborted:
+        yield "transfer cut short"
+    if facts.behind and facts.phase in (Phase.DOWN, Phase.NON_PRIMARY):
+        yield "never caught up in its last view"
+    if facts.history:
+        yield f"went on from {', '.join(_short(uuid) for uuid in facts.history)}"
+    if now.mine.generation and facts.generation not in ("", now.mine.generation):
+        yield "configured for another list of controllers"
+
+
+def _short(uuid: str) -> str:
+    return uuid.partition("-")[0]
 
 
 def _view(now: Situation, facts: Facts) -> str:

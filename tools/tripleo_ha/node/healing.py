@@ -1,12 +1,15 @@
 """A converge run that this node asked for itself: how the unprivileged endpoint asks, and how root takes it up."""
 
 import contextlib
+import fcntl
 import json
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from tripleo_ha import paths
+from tripleo_ha.errors import Failure
 from tripleo_ha.files import write_file
 from tripleo_ha.node.context import LOG
 
@@ -40,6 +43,20 @@ def converging() -> bool:
     device = found.st_dev
     wanted = f"{os.major(device):02x}:{os.minor(device):02x}:{found.st_ino}"
     return any(wanted in line.split() for line in locks.splitlines())
+
+
+@contextlib.contextmanager
+def no_run() -> Iterator[None]:
+    """Keep converge runs from starting for the time of the ``with`` statement.
+
+    :raises Failure: one is under way.
+    """
+    with LOCK.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Failure("a converge run is under way", "try again when it has ended") from error
+        yield
 
 
 def take_up() -> None:

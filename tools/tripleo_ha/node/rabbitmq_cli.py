@@ -6,13 +6,15 @@ import logging
 
 from tripleo_ha import cluster, table
 from tripleo_ha.errors import Failure
-from tripleo_ha.node import rabbitmq, units
+from tripleo_ha.node import healing, rabbitmq, units
 from tripleo_ha.node import rabbitmq_broker as broker
 from tripleo_ha.node.accept import ACCEPTED
-from tripleo_ha.node.context import Context
+from tripleo_ha.node.context import LOG, Context
 from tripleo_ha.node.health.rabbitmq import Memory, check
 from tripleo_ha.node.health.result import CheckResult
 from tripleo_ha.table import Row
+from tripleo_ha.topology.rabbitmq import Membership
+from tripleo_ha.topology.rabbitmq_outlook import Outlook, Step, joinable, outlook
 
 HANDLER = "rabbitmq"
 
@@ -24,7 +26,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "rabbitmq", help=text, description=text, epilog="example: tripleo-ha-node rabbitmq status"
     )
     verbs = parser.add_subparsers(dest="rabbitmq_verb", required=True, metavar="VERB")
-    text = "show members, who runs, alarms, and whether clients are sent here"
+    text = "show members, who runs, alarms, whether clients are sent here, what follows, and why"
     status_parser = verbs.add_parser("status", help=text, description=text)
     status_parser.add_argument("--format", choices=("table", "json"), default="table")
     status_parser.set_defaults(run=status)
@@ -33,6 +35,10 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     recover_parser.add_argument(
         "--discard", action="store_true", required=True,
         help="agree to lose the messages that only this node has",
+    )
+    recover_parser.add_argument(
+        "--majority-is-lost", action="store_true",
+        help="there is no cluster to join, and will not be: every node that is left is to begin anew",
     )
     recover_parser.set_defaults(run=recover)
     text = "stop this node's broker while its disk has no room, and start it again after (systemd calls this)"
@@ -49,26 +55,51 @@ def aside(arguments: argparse.Namespace) -> int:
 def status(arguments: argparse.Namespace) -> int:
     """Print what this node's broker says; return 0 when it may be sent clients, else 1."""
     context, _ = load()
-    found = check({**context.metadata}, Memory())
+    found = look(context)
+    next_step = foresee(context, found)
     names = [node.name for node in context.cluster.nodes]
-    print(as_json(found) if arguments.format == "json" else "\n".join(as_text(found, names)))  # noqa: T201
+    lines = [*as_text(found, names), f"{context.cluster.me.name}: {next_step.step.value}: {next_step.reason}"]
+    print(as_json(found, next_step) if arguments.format == "json" else "\n".join(lines))  # noqa: T201
     return 0 if found.healthy else 1
+
+
+def look(context: Context) -> CheckResult:
+    """Ask this node's broker, and leave no word of what was found."""
+    return check(context.metadata, Memory(), leaves_word=False)
+
+
+def foresee(context: Context, found: CheckResult) -> Outlook:
+    """Say what follows from what this node's broker and its peers' tell."""
+    names = [node.name for node in context.cluster.nodes]
+    facts = found.facts
+    mine = Membership(frozenset(facts["members"]), frozenset(facts["running"])) if facts.get("running") else None
+    return outlook(context.cluster.me.name, names, mine, rabbitmq.told_by_peers(context), joined=broker.has_joined())
 
 
 def recover(arguments: argparse.Namespace) -> int:
     """Stop the broker, drop its data and have it join again.
 
-    :raises Failure: the broker is well, or does not come back.
+    :raises Failure: the broker is well, there is no cluster to join, a converge run is under way, or the broker does
+        not come back.
     """
     context, row = load()
-    names = {node.name for node in context.cluster.nodes}
-    found = check({**context.metadata}, Memory())
-    if found.healthy and names <= set(found.facts.get("members", ())):
-        raise Failure("this node's broker is a member of the cluster and has a majority: nothing is to be recovered")
-    logging.getLogger("tripleo_ha").setLevel(logging.INFO)
-    units.stop(row.units[0].name)
-    broker.wipe(context.cluster.me.name)
-    rabbitmq.converge(context, row)
+    with healing.no_run():
+        found = look(context)
+        if found.healthy and (step := foresee(context, found)).step is not Step.RECOVER:
+            raise Failure(f"this node's broker is healthy ({step.reason}): nothing is to be recovered")
+        peer = joinable(context.cluster.me.name, rabbitmq.told_by_peers(context))
+        if peer is None and not arguments.majority_is_lost:
+            # What this node holds may be what a majority comes back with.
+            raise Failure(
+                "the other controllers' brokers have no majority without this one: no cluster to join",
+                "bring them back; where that will never be, --majority-is-lost on every node that is left begins anew",
+            )
+        logging.getLogger("tripleo_ha").setLevel(logging.INFO)
+        follows = f"joins {peer} as a new member" if peer else "begins anew"
+        LOG.info("rabbitmq: what this node's broker holds is dropped, and it %s", follows)
+        units.stop(row.units[0].name)
+        broker.wipe(context.cluster.me.name)
+        rabbitmq.converge(context, row)
     return status(argparse.Namespace(format="table"))
 
 
@@ -76,17 +107,21 @@ def as_text(found: CheckResult, names: list[str]) -> list[str]:
     """Return one line a controller and the verdict; a member that the metadata does not name is told as such."""
     members, running = found.facts.get("members", []), found.facts.get("running", [])
     lines = []
-    for name in [*names, *(member for member in members if member not in names)]:
-        state = "running" if name in running else "down" if name in members else "not a member"
-        lines.append(f"{name:<32} {state}" + ("" if name in names else ", not in cluster.nodes"))
+    listed = [*names, *(member for member in members if member not in names)]
+    width = max(len(name) for name in listed)
+    for name in listed:
+        outside = "not a member" if members else "unknown"
+        state = "running" if name in running else "down" if name in members else outside
+        lines.append(f"{name:<{width}}  {state}" + ("" if name in names else ", not in cluster.nodes"))
     if alarms := found.facts.get("alarms"):
         lines.append(f"alarms here: {', '.join(alarms)}")
     return [*lines, f"{'healthy' if found.healthy else 'unhealthy'}: {found.reason}"]
 
 
-def as_json(found: CheckResult) -> str:
-    """Return the same as a JSON object: ``healthy``, ``reason``, ``members``, ``running``, ``alarms``."""
-    return json.dumps({"healthy": found.healthy, "reason": found.reason, **found.facts}, indent=2)
+def as_json(found: CheckResult, next_step: Outlook) -> str:
+    """Return the same as a JSON object: ``healthy``, ``reason``, ``members``, ``running``, ``alarms``, ``decision``."""
+    decision = {"action": next_step.step.value, "reason": next_step.reason}
+    return json.dumps({"healthy": found.healthy, "reason": found.reason, **found.facts, "decision": decision}, indent=2)
 
 
 def load() -> tuple[Context, Row]:

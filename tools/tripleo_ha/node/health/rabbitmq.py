@@ -34,11 +34,13 @@ class Memory:
 _memory = Memory()
 
 
-def check(metadata: Mapping[str, Any], memory: Memory = _memory) -> CheckResult:
+def check(metadata: Mapping[str, Any], memory: Memory = _memory, *, leaves_word: bool = True) -> CheckResult:
     """Ask the broker on this node as its user ``monitor``, whose password is in a file unless the metadata hold it.
 
     A member that is down makes nobody unhealthy; being without a majority does, and so does an alarm, since a
     broker in alarm takes no more messages.
+
+    :param leaves_word: whether one without room is asked to step aside.
     """
     now = time.monotonic()
     password = metadata["rabbit"].get("monitor_password") or (paths.RUNTIME / "monitor-password").read_text()
@@ -54,13 +56,11 @@ def check(metadata: Mapping[str, Any], memory: Memory = _memory) -> CheckResult:
         return CheckResult(now - memory.refused_since < GRACE, error.message, facts, {"up": 1.0}, mendable=True)
     except Unavailable as error:
         return CheckResult(False, error.message, {}, {"up": 0.0})
-    return _with_room(judge(metadata["node"]["name"], seen, alarms))
-
-
-def _with_room(found: CheckResult) -> CheckResult:
-    """Find a broker without room unhealthy, and have it stopped: its alarm would block publishers on every node."""
+    found = judge(metadata["node"]["name"], seen, alarms)
     lacking = room.lacking(room.BROKER, room.BROKER_MB)
-    room.ask_to_step_aside(bool(lacking))
+    if leaves_word:
+        # Its alarm would block publishers on every node.
+        room.ask_to_step_aside(bool(lacking))
     return replace(found, healthy=False, reason=lacking) if lacking else found
 
 
