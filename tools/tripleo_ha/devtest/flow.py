@@ -10,14 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tripleo_ha import build, debian, paths
-from tripleo_ha.devtest import bmcs, cgroups, disk, handing, network, prerequisites, store
+from tripleo_ha.devtest import bmcs, cgroups, credentials, disk, handing, network, prerequisites, store
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.layout import NODE_PREFIX, bed_name, node_names
 from tripleo_ha.devtest.progress import Progress
 from tripleo_ha.errors import Failure, TimedOut, UsageError
 
 STOP_TIMEOUT = 180.0
-REMADE = ("bed.json", "nodes", "cgroup", "passwords.yaml", "timeline.json", bmcs.LOG)
+SECRETS = ("passwords.yaml", credentials.OPENRC, credentials.CA)
+REMADE = ("bed.json", "nodes", "cgroup", "timeline.json", bmcs.LOG, *SECRETS)
 KEPT = ("devtest.log", "lock")
 
 
@@ -107,6 +108,7 @@ def settle(bed: Bed, timeout: float, progress: Progress) -> Bed:
             bed.power_off(name)
     with progress.step("boot"):
         documents = handing.documents(bed)
+        credentials.write(bed.state, documents[bed.nodes[0].name])
         off = [node.name for node in bed.nodes if not bed.running(node.name)]
         for name in off:
             bed.write_metadata(name, documents[name])

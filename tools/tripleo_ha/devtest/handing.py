@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tripleo_ha.devtest import bmcs, edits
+from tripleo_ha.devtest import bmcs, credentials, edits
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.edits import Edits
 from tripleo_ha.files import write_file
@@ -35,7 +35,9 @@ def edit(bed: Bed, node: str, document: dict[str, Any]) -> bool:
     target = bed.node(node)
     wanted = edits.difference(generated(bed)[target.name], document)
     write_file(_edits_file(target.directory), json.dumps(asdict(wanted), indent=1) + "\n")
-    return bed.push(target.name, documents(bed)[target.name])
+    handed = documents(bed)
+    credentials.write(bed.state, handed[bed.nodes[0].name])
+    return bed.push(target.name, handed[target.name])
 
 
 def load_edits(file: Path) -> Edits:

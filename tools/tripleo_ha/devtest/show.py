@@ -8,15 +8,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tripleo_ha import table
-from tripleo_ha.devtest import timeline
+from tripleo_ha import endpoints, table
+from tripleo_ha.devtest import credentials, timeline
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.errors import Failure
 from tripleo_ha.run import run
 
 
 def status(bed: Bed) -> dict[str, Any]:
-    """Return the state of the bed: ``nodes``, ``virtual_ips``, ``services``, and where the ``credentials`` are.
+    """Return the state of the bed: ``nodes``, ``virtual_ips``, ``services``, and where the ``credentials`` (for
+    OpenStack's clients) and all ``passwords`` are.
 
     Each node has ``name``, ``ip``, ``public_ip``, ``power`` (on, booting, off), ``cables`` (in, pulled), ``pid``,
     ``converged``, ``reason`` and ``console``; each virtual IP has ``ip`` and the names of its ``holders``.
@@ -35,19 +36,18 @@ def status(bed: Bed) -> dict[str, Any]:
             for name, vip in vips.items()
         },
         "services": services(metadata),
-        "credentials": str(bed.passwords_file),
+        "credentials": str(bed.state / credentials.OPENRC),
+        "passwords": str(bed.passwords_file),
     }
 
 
 def services(metadata: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return ``service``, ``name``, ``vip`` and ``url`` of each listener that is offered on a virtual IP."""
-    vips = metadata.get("cluster", {}).get("virtual_ips", {})
     found = []
     for row in table.active(_rows(), metadata):
         for listener in row.balanced:
-            scheme = "http" if listener.protocol == "http" else "tcp"
             for vip in listener.balance.vips if listener.balance else ():
-                url = f"{scheme}://{vips[vip]['ip']}:{listener.port}"
+                url = endpoints.base_url(metadata, listener, vip)
                 found.append({"service": row.service, "name": listener.name, "vip": vip, "url": url})
     return found
 
@@ -69,7 +69,7 @@ def render(told: Mapping[str, Any], on: Console) -> None:
         on.print(offered)
     for name, vip in told["virtual_ips"].items():
         on.print(f"virtual IP {name}: {vip['ip']} on {', '.join(vip['holders']) or 'no node'}")
-    on.print(f"credentials: {told['credentials']}", soft_wrap=True)
+    on.print(f"credentials: {told['credentials']}   all passwords: {told['passwords']}", soft_wrap=True)
     on.print(f"state: {told['state']}   client's namespace: {told['name']} (`devtest run -- CMD`)", soft_wrap=True)
 
 
