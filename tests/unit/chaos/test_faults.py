@@ -89,6 +89,18 @@ def bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeBed:
     return FakeBed(tmp_path)
 
 
+def test_every_fault_is_in_the_row_that_its_name_says() -> None:
+    rows = {kind: {name for name, fault in ALL.items() if fault.kind is kind} for kind in Kind}
+    assert all(name.startswith("kill-") for name in rows[Kind.KILLED])
+    assert rows[Kind.STOPPED] == {"reboot-serving"}
+    assert rows[Kind.POWER_CUT] == {"power-cut-serving"}
+    cuts = {"cut-off-serving", "cut-from-peers-serving", "lose-in-serving", "lose-out-serving"}
+    assert {name for name in rows[Kind.CUT_OFF] if not name.startswith("freeze-")} == cuts
+    assert rows[Kind.OUTAGE] == {name for name in ALL if name.startswith("outage-")}
+    # What is in no row serves nobody, or is no outage at all.
+    assert not [name for name in rows[Kind.OTHER] if name.startswith(("kill-", "outage-"))]
+
+
 def test_every_kind_of_the_table_of_figures_has_faults() -> None:
     assert {fault.kind for fault in ALL.values()} == set(Kind)
 

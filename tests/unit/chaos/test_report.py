@@ -15,6 +15,7 @@ from tripleo_ha import paths
 from tripleo_ha.chaos import report, tables
 from tripleo_ha.chaos.faults import catalogue
 from tripleo_ha.chaos.model import Finding, Kind, Operation, Overlap, Service, Strike, Verdict, Workload, write_lines
+from tripleo_ha.cli.main import main
 from tripleo_ha.errors import UsageError
 
 BANK = Workload.BANK
@@ -198,6 +199,45 @@ def test_several_campaigns_together(tmp_path: Path) -> None:
         "timeline-1.svg",
     ]
     assert not (tmp_path / "one" / "report.json").exists()
+
+
+def test_strikes_of_a_fault_are_runs_whichever_campaign_they_are_of_and_every_report_has_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    struck = tuple(strike(10 + 100 * n, 20 + 100 * n, 50 + 100 * n, number=n + 1) for n in range(3))
+    history = steady(BANK, (0, 10), (13, 110), (114, 210), (215, 300))
+    places = [campaign(tmp_path / name, history=history, strikes=struck) for name in ("one", "two")]
+    found = report.write(places)
+    cell = found.cells[Kind.POWER_CUT][Service.SQL]
+    assert (cell.runs, cell.few, cell.median, cell.worst, cell.reached) == (6, False, 3.0, 4.0, True)
+    told, _ = written(tmp_path / "combined")
+    assert len(told["table"]) == len(Kind) * len(Service) - len(Service)
+    for row in told["table"]:
+        same = found.cells[Kind(row["kind"])][Service(row["service"])]
+        assert [row[key] for key in ("runs", "median", "worst", "limit", "reached")] == [
+            same.runs,
+            same.median,
+            same.worst,
+            same.limit,
+            same.reached,
+        ]
+    assert "3.00/4.00" in shown(found, 80)
+    assert ended(["chaos", "--report", *map(str, places)]) == 0
+    assert "3.00/4.00" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("back", "status"), [(15, 0), (16, 1), (39, 1)])
+def test_a_figure_over_its_limit_is_told_by_the_exit_status(tmp_path: Path, back: int, status: int) -> None:
+    """The limit is 4.5 s; the usual second is no part of the figure."""
+    place = campaign(tmp_path / "one", history=steady(BANK, (0, 10), (back, 40)))
+    assert ended(["chaos", "--report", str(place), "--format", "json"]) == status
+    assert written(place)[0]["ok"]
+
+
+def ended(arguments: list[str]) -> object:
+    with pytest.raises(SystemExit) as told:
+        main(arguments)
+    return told.value.code
 
 
 def test_where_there_is_no_campaign(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import secrets
 import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 from tripleo_ha import paths
 from tripleo_ha.chaos import schedule
@@ -59,11 +60,16 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do what was asked; 0 when nothing was found, 1 when something was, 130 when told to stop."""
+    """Do what was asked.
+
+    :returns: 0 when nothing was found, 1 when something was, or when a report has a figure over its limit, 130 when
+        told to stop.
+    """
     if arguments.list:
         return _list(arguments.format)
     if arguments.report:
-        return _report(arguments.report, arguments.format)
+        told = _report(arguments.report, arguments.format)
+        return GOOD if told["ok"] and told["limits_reached"] is not False else FOUND
     return _campaign(arguments)
 
 
@@ -90,9 +96,10 @@ def _campaign(arguments: argparse.Namespace) -> int:
         seconds = None if minutes is None else minutes * 60
         plan = Plan(faults, seed, seconds, arguments.clients, tuple(_command(seed)), settings)
         status = conduct(bed, directory, plan, progress)
-    shown = _report([directory], arguments.format)
+    told = _report([directory], arguments.format)
     progress.say(f"the report: {directory / 'report.html'}")
-    return status or shown
+    # One run on a machine that is busy with other things must not fail for a figure; whoever measures asks --report.
+    return status or (GOOD if told["ok"] else FOUND)
 
 
 def sequence(
@@ -126,21 +133,23 @@ def _list(shape: str) -> int:
     return GOOD
 
 
-def _report(directories: list[Path], shape: str) -> int:
+def _report(directories: list[Path], shape: str) -> dict[str, Any]:
+    """Write the report on campaigns, show it, and return it."""
     from tripleo_ha.chaos import report
 
     found = report.write(directories)
     where = directories[0] if len(directories) == 1 else directories[0].parent / report.COMBINED
-    told = (where / report.JSON).read_text()
+    text = (where / report.JSON).read_text()
     if shape == "json":
-        sys.stdout.write(told)
+        sys.stdout.write(text)
     else:
         from rich.console import Console
 
         from tripleo_ha.chaos.tables import show
 
         show(found, Console())
-    return GOOD if json.loads(told)["ok"] else FOUND
+    told: dict[str, Any] = json.loads(text)
+    return told
 
 
 def _command(seed: int) -> list[str]:
