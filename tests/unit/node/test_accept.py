@@ -9,7 +9,7 @@ from tripleo_ha import paths, table
 from tripleo_ha.errors import Failure
 from tripleo_ha.metadata import generate, passwords
 from tripleo_ha.metadata.generate import Description, numbered
-from tripleo_ha.node import accept
+from tripleo_ha.node import accept, main
 
 
 @pytest.fixture(autouse=True)
@@ -93,3 +93,14 @@ def test_what_the_checker_trips_over_is_a_refusal(runtime: Path, monkeypatch: py
     with pytest.raises(Failure, match="the checker failed on this metadata"):
         accept.accept()
     assert (runtime / "refused.json").exists()
+
+
+def test_a_failed_run_is_followed_by_another_whatever_is_collected_then(
+    runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """os-collect-config runs when what it collects differs from ``*.last``, or where there is none."""
+    last = write(runtime / "heat.json.last", {})
+    with pytest.raises(SystemExit) as ended:
+        main.main(["accept"])
+    assert ended.value.code == 1
+    assert not last.exists()

@@ -39,6 +39,16 @@ def accept() -> None:
     REFUSED.unlink(missing_ok=True)
 
 
+def run_again() -> None:
+    """Have os-collect-config run until a run succeeds, even where the metadata goes back to what it last applied.
+
+    It compares what it collects with what it last committed, so that taking a bad change back would be no change to
+    it, and the failure of the bad one would stay the last word.
+    """
+    for last in COLLECTED.parent.glob("*.last"):
+        last.unlink(missing_ok=True)
+
+
 def refuse(files: list[Path], reason: str) -> None:
     """Leave word of a refusal for ``tripleo-ha-node status``."""
     write_file(REFUSED, json.dumps({"reason": reason, "sources": [str(file) for file in files]}))

@@ -18,6 +18,8 @@ VERBS = {
     "health": "serve the health endpoint (the unit tripleo-ha-health does)",
     "status": "show what this node accepted, converged to, and why not",
 }
+RUN = ("accept", "converge")
+"""Verbs that os-refresh-config's hooks call."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -38,6 +40,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         sys.exit(run(arguments))
     except Failure as failure:
+        if arguments.verb in RUN:
+            from tripleo_ha.node.accept import run_again
+
+            run_again()
         print(f"tripleo-ha-node {arguments.verb}: {failure}", file=sys.stderr)  # noqa: T201
         sys.exit(failure.exit_code)
     except KeyboardInterrupt:
