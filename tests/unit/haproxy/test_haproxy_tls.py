@@ -11,7 +11,7 @@ from test_haproxy_converge import Fake, fake  # noqa: F401 — a fixture
 
 from tripleo_ha import endpoints
 from tripleo_ha.errors import Failure
-from tripleo_ha.node import base, haproxy
+from tripleo_ha.node import haproxy, trust
 from tripleo_ha.node.context import Context
 from tripleo_ha.topology import haproxy as rendered
 
@@ -137,8 +137,8 @@ def authority(body: str) -> str:
 
 
 def test_authorities_are_trusted_each_and_former_ones_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "AUTHORITIES", tmp_path / "local")
-    monkeypatch.setattr(base, "TRUSTED", tmp_path / "trusted")
+    monkeypatch.setattr(trust, "AUTHORITIES", tmp_path / "local")
+    monkeypatch.setattr(trust, "TRUSTED", tmp_path / "trusted")
     (tmp_path / "trusted").mkdir()
 
     def update(argv: list[str], **_: Any) -> None:
@@ -148,18 +148,18 @@ def test_authorities_are_trusted_each_and_former_ones_not(tmp_path: Path, monkey
         for file in (tmp_path / "local").glob("*.crt"):
             (tmp_path / "trusted" / f"{file.stem}.pem").symlink_to(file)
 
-    monkeypatch.setattr(base, "run", update)
+    monkeypatch.setattr(trust, "run", update)
 
-    def trust(ca: str) -> list[str]:
+    def converged(ca: str) -> list[str]:
         told = metadata()
         told["tls"]["ca"] = ca
         context = Context(told, tables.of(told), ROWS)
-        base.trust(context)
+        trust.converge(context, tables.row(service="ha-trust"))
         return context.changes
 
-    assert trust(authority("one") + authority("two")) == ["trusted authorities of tls.ca: 2"]
-    assert trust(authority("one") + authority("two")) == []
-    assert trust(authority("two")) == ["trusted authorities of tls.ca: 1"]
+    assert converged(authority("one") + authority("two")) == ["ha-trust: 2 authorities of tls.ca"]
+    assert converged(authority("one") + authority("two")) == []
+    assert converged(authority("two")) == ["ha-trust: 1 authorities of tls.ca"]
     (kept,) = (tmp_path / "local").iterdir()
     assert kept.read_text() == authority("two").replace("\r", "")
-    assert trust("") == ["trusted authorities of tls.ca: 0"]
+    assert converged("") == ["ha-trust: 0 authorities of tls.ca"]

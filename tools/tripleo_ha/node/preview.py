@@ -12,7 +12,7 @@ from tripleo_ha import cluster, table
 from tripleo_ha.cluster import Cluster
 from tripleo_ha.errors import Failure
 from tripleo_ha.metadata import check, derived, schema
-from tripleo_ha.node import base
+from tripleo_ha.node import base, trust
 from tripleo_ha.table import Row
 from tripleo_ha.templates.render import Rendered, render
 from tripleo_ha.topology import firewall, galera_config, haproxy
@@ -57,8 +57,8 @@ def _of_every_node(
 ) -> Iterator[tuple[str, Rendered]]:
     yield "/etc/hostname", _text(f"{members.me.name}\n", "ha-base")
     yield "/etc/hosts", _text(base.hosts(members), "ha-base")
-    for name, pem in base.authorities(metadata).items():
-        yield f"{base.AUTHORITIES}/{name}.crt", _text(pem, "ha-base")
+    for name, pem in trust.authorities(metadata).items():
+        yield f"{trust.AUTHORITIES}/{name}.crt", _text(pem, "ha-trust")
     yield "/etc/nftables.conf", _text(firewall.render(rows, members, metadata), "ha-base")
 
 
