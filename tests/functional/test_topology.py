@@ -25,6 +25,7 @@ CHECKS = {
     "rabbitmq.users",
     "secrets",
     "singleton.ceilometer-agent-central",
+    "tls.certificate",
     "units",
     "vip.control",
     "vip.public",

@@ -2,14 +2,16 @@
 
 import json
 import stat
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tripleo_ha import endpoints
 from tripleo_ha.cli import main as cli
-from tripleo_ha.metadata import schema
+from tripleo_ha.metadata import authority, schema
 
 
 def command(*arguments: object) -> int:
@@ -65,13 +67,61 @@ def test_a_rotation_reaches_every_node(tmp_path: Path) -> None:
         assert document == before[name]
 
 
+def test_public_endpoints_are_encrypted_unless_one_value_says_otherwise(tmp_path: Path) -> None:
+    assert command("metadata", "generate", "--out", tmp_path) == 0
+    for document in nodes(tmp_path).values():
+        assert endpoints.public_tls(document)
+    (tmp_path / "plain.yaml").write_text("overrides: {tls: {public: {enabled: false}}}\n")
+    assert command("metadata", "generate", "--description", tmp_path / "plain.yaml", "--out", tmp_path) == 0
+    for document in nodes(tmp_path).values():
+        assert endpoints.public_tls(document) is None
+
+
+def test_a_renewed_certificate_reaches_every_node_and_nothing_else_changes(tmp_path: Path) -> None:
+    command("metadata", "generate", "--controllers", 3, "--out", tmp_path)
+    before = nodes(tmp_path)
+    assert command("metadata", "renew-certificate", "--controllers", 3, "--out", tmp_path) == 0
+    renewed = set()
+    for name, document in nodes(tmp_path).items():
+        assert document["tls"]["public"]["key"] != before[name]["tls"]["public"]["key"]
+        renewed.add(document["tls"]["public"].pop("certificate"))
+        document["tls"]["public"] = before[name]["tls"]["public"]
+        assert document == before[name]
+    assert len(renewed) == 1
+    authoritys = yaml.safe_load((tmp_path / "passwords.yaml").read_text())["tls"]["ca_key"].splitlines()[1]
+    assert authoritys not in (tmp_path / "heat.json").read_text()
+
+
+def test_one_that_has_expired_is_told_and_can_be_renewed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authority, "CERTIFICATE", timedelta(minutes=-1))
+    assert command("metadata", "generate", "--out", tmp_path) == 1
+    assert "THA228 tls.public.certificate" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert command("metadata", "renew-certificate", "--out", tmp_path) == 0
+    assert command("metadata", "generate", "--out", tmp_path) == 0
+
+
+def test_a_certificate_from_elsewhere_is_not_renewed_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command("metadata", "generate", "--out", tmp_path / "first")
+    own = next(iter(nodes(tmp_path / "first").values()))["tls"]
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump({"overrides": {"tls": own}}))
+    arguments = ("--description", tmp_path / "own.yaml", "--out", tmp_path / "second")
+    assert command("metadata", "generate", *arguments) == 0
+    assert next(iter(nodes(tmp_path / "second").values()))["tls"] == own
+    assert "tls" not in yaml.safe_load((tmp_path / "second" / "passwords.yaml").read_text())
+    assert command("metadata", "renew-certificate", *arguments) == 2
+    assert "overrides" in capsys.readouterr().err
+
+
 def test_a_description_and_passwords_elsewhere(tmp_path: Path) -> None:
     file, store = tmp_path / "cloud.yaml", tmp_path / "secrets" / "p.yaml"
     file.write_text("controllers: [ctl-a]\nname: cloud\nservices: [mysql, haproxy, pacemaker]\n")
     arguments = ("--description", file, "--passwords", store, "--out", tmp_path / "out")
     assert command("metadata", "generate", *arguments) == 0
     assert set(nodes(tmp_path / "out")) == {"ctl-a"}
-    assert set(yaml.safe_load(store.read_text())) == {"haproxy", "pacemaker"}
+    assert set(yaml.safe_load(store.read_text())) == {"haproxy", "pacemaker", "tls"}
 
 
 def test_what_the_gate_would_refuse_is_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,4 +184,4 @@ def test_heats_templates_take_what_is_generated(tmp_path: Path) -> None:
     assert set(handed_on) == set(inner["parameters"])
     shared, node = inner["resources"]["controller"]["metadata"]["map_merge"]
     assert shared == {"get_param": "metadata"}
-    assert set(parameters["metadata"]) | set(node) == {*schema.sections()} - {"tls"}
+    assert set(parameters["metadata"]) | set(node) == {*schema.sections()}

@@ -1,4 +1,4 @@
-"""``tripleo-ha metadata``: generate the metadata of a cluster, and rotate its fernet keys."""
+"""``tripleo-ha metadata``: generate the metadata of a cluster, rotate its fernet keys, and renew its certificate."""
 
 import argparse
 import json
@@ -16,7 +16,7 @@ HEAT = "heat.json"
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register the command."""
-    parser = commands.add_parser("metadata", help="generate metadata for a cluster and rotate its keys")
+    parser = commands.add_parser("metadata", help="generate metadata for a cluster, rotate keys, renew certificates")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     generate = verbs.add_parser(
         "generate",
@@ -35,6 +35,14 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     _common(rotate)
     rotate.add_argument("--max-active-keys", type=int, default=3, metavar="N", help="keys kept (default: %(default)s)")
     rotate.set_defaults(run=run_rotate)
+    renew = verbs.add_parser(
+        "renew-certificate",
+        help="have the cloud's own authority issue another certificate for the public endpoints, then generate again",
+        epilog="example: tripleo-ha metadata renew-certificate --controllers 3 --out cloud    "
+        "(clients go on trusting the same authority; one that the description brings is not touched)",
+    )
+    _common(renew)
+    renew.set_defaults(run=run_renew)
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
@@ -57,15 +65,26 @@ def run_rotate(arguments: argparse.Namespace) -> int:
     return _write(arguments, max_active_keys=arguments.max_active_keys)
 
 
-def _write(arguments: argparse.Namespace, max_active_keys: int | None = None) -> int:
+def run_renew(arguments: argparse.Namespace) -> int:
+    """Renew the certificate, then generate and write."""
+    return _write(arguments, renew=True)
+
+
+def _write(arguments: argparse.Namespace, max_active_keys: int | None = None, *, renew: bool = False) -> int:
     from tripleo_ha.files import write_file
-    from tripleo_ha.metadata import description, generate, passwords
+    from tripleo_ha.metadata import authority, description, generate, passwords
 
     wanted = description.parse(_description(arguments), allow_even=arguments.allow_even)
     generate.check(wanted)
     store = arguments.passwords or arguments.out / PASSWORDS
-    known = passwords.ensure(store, wanted.services)
-    _judge(generate.generate(wanted, known))
+    now = datetime.now(UTC)
+    if renew and not generate.public_hosts(wanted):
+        raise UsageError("there is no certificate of the cloud's own authority to renew", _BROUGHT)
+    known = authority.ensure(store, wanted, now)
+    # What is to be renewed may have expired.
+    _judge(generate.generate(wanted, known), None if renew else now)
+    if renew:
+        known = authority.ensure(store, wanted, now, renew=True)
     if max_active_keys is not None:
         known = passwords.update(store, lambda kept: kept.rotated(max_active_keys))
     documents = generate.generate(wanted, known)
@@ -84,14 +103,16 @@ def _write(arguments: argparse.Namespace, max_active_keys: int | None = None) ->
     return 0
 
 
-def _judge(documents: dict[str, dict[str, Any]]) -> None:
-    """Let nothing out that the gate on the node would refuse.
+_BROUGHT = "the description brings one in overrides, or runs no haproxy"
+
+
+def _judge(documents: dict[str, dict[str, Any]], now: datetime | None) -> None:
+    """Let nothing out that the gate on the node would refuse, nor, with ``now``, what is not valid at that time.
 
     :raises Failure: naming every finding.
     """
     from tripleo_ha.metadata import check
 
-    now = datetime.now(UTC)
     findings = [finding for document in documents.values() for finding in check.check_document(document, now)]
     found = {str(finding): finding for finding in findings}
     for told, finding in found.items():

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,18 @@ from tripleo_ha.devtest import bmcs, credentials, edits
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.edits import Edits
 from tripleo_ha.files import write_file
-from tripleo_ha.metadata import passwords
+from tripleo_ha.metadata import authority, passwords
 from tripleo_ha.metadata.generate import CORE, Description, generate, numbered
 
 
 def generated(bed: Bed) -> dict[str, dict[str, Any]]:
     """Return what is generated for the bed's nodes, by name, with the passwords it has had from the start."""
-    known = passwords.ensure(bed.passwords_file, CORE)
     overrides = {"pacemaker": {"fencing": bmcs.fencing(bed.state, bed.nodes)}} if bed.record.fencing else {}
-    return generate(Description(numbered(len(bed.nodes)), overrides=overrides, allow_even=True), known)
+    wanted = Description(numbered(len(bed.nodes)), overrides=overrides, allow_even=True)
+    # The gate of an older image refuses a key that it does not know.
+    if not (Path(bed.record.image_root) / "usr/share/tripleo-ha/schemas/tls.json").exists():
+        return generate(wanted, passwords.ensure(bed.passwords_file, CORE))
+    return generate(wanted, authority.ensure(bed.passwords_file, wanted, datetime.now(UTC)))
 
 
 def documents(bed: Bed) -> dict[str, dict[str, Any]]:

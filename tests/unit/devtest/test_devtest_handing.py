@@ -1,0 +1,24 @@
+"""What a bed's nodes are handed depends on what their image knows."""
+
+from pathlib import Path
+
+from tripleo_ha import endpoints
+from tripleo_ha.devtest import handing, store
+from tripleo_ha.devtest.bed import Bed
+
+
+def bed(state: Path, image: Path) -> Bed:
+    return Bed(state, store.Record(str(image), "checksum", ("overcloud-controller-0",)))
+
+
+def test_public_services_are_encrypted_where_the_image_can(tmp_path: Path) -> None:
+    schemas = tmp_path / "image/usr/share/tripleo-ha/schemas"
+    schemas.mkdir(parents=True)
+    state = tmp_path / "state"
+    (before,) = handing.generated(bed(state, tmp_path / "image")).values()
+    assert endpoints.public_tls(before) is None
+    (schemas / "tls.json").touch()
+    (after,) = handing.generated(bed(state, tmp_path / "image")).values()
+    assert endpoints.public_tls(after)
+    assert {key: value for key, value in after.items() if key != "tls"} == before
+    assert handing.generated(bed(state, tmp_path / "image")) == {"overcloud-controller-0": after}
