@@ -162,7 +162,9 @@ def _translate(error: Error, prefix: Path) -> Iterator[Finding]:
     if "propertyNames" in error.absolute_schema_path:
         yield _bad_key_name(error, path)
     elif error.validator == "additionalProperties":
-        for key in islice(sorted(set(error.instance) - set(error.schema.get("properties", ())), key=str), MAX_FINDINGS):
+        # What is not read from a file may have keys that JSON does not have.
+        unknown = sorted(map(str, set(error.instance) - set(error.schema.get("properties", ()))))
+        for key in islice(unknown, MAX_FINDINGS):
             yield unknown_key(path, key, error.schema)
     elif error.validator == "required":
         for key in (key for key in error.schema["required"] if key not in error.instance):
