@@ -1,5 +1,6 @@
 """What the command chaos makes of its arguments, and what a campaign tells of a strike."""
 
+import itertools
 import json
 from itertools import islice
 from pathlib import Path
@@ -7,13 +8,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from tripleo_ha.chaos import judging
-from tripleo_ha.chaos.campaign import described
+from tripleo_ha.chaos import campaign, judging, schedule
+from tripleo_ha.chaos.campaign import Plan, described
 from tripleo_ha.chaos.faults import catalogue
+from tripleo_ha.chaos.faults.model import FAMILIES, Fault
 from tripleo_ha.chaos.model import Kind, Operation, Outcome, Strike, Workload
 from tripleo_ha.cli.chaos import sequence
 from tripleo_ha.cli.main import main
-from tripleo_ha.errors import Failure
+from tripleo_ha.devtest.progress import Progress
+from tripleo_ha.errors import Failure, UsageError
 
 STRIKE = Strike(4, "kill-a", Kind.KILLED, ("overcloud-controller-1",), True, 100.0, 103.0, 110.0)
 
@@ -21,7 +24,9 @@ STRIKE = Strike(4, "kill-a", Kind.KILLED, ("overcloud-controller-1",), True, 100
 def names(*arguments: object) -> list[str]:
     wanted, timed, count, seed, scale = arguments
     fitting = {name for name, fault in catalogue.ALL.items() if fault.scale <= scale}  # type: ignore[operator]
-    drawn = sequence(wanted, timed, count, seed, fitting)  # type: ignore[arg-type]
+    chosen = schedule.chosen(wanted, catalogue.ALL, fitting)  # type: ignore[arg-type]
+    seconds = 300 if timed else None
+    _, drawn = sequence(chosen, seed, count=count, seconds=seconds)  # type: ignore[arg-type]
     return [fault.name for fault in islice(drawn, 50)]
 
 
@@ -40,6 +45,67 @@ def test_without_a_list_every_kind_is_drawn_and_the_seed_repeats_it() -> None:
     drawn = names(None, True, None, 5, 3)
     assert {catalogue.ALL[name].kind for name in drawn} == set(Kind)
     assert drawn == names(None, True, None, 5, 3)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_five_minutes_strike_every_family(seed: int) -> None:
+    names = [name for name, fault in catalogue.ALL.items() if fault.scale <= 3]
+    first, drawn = sequence(names, seed, seconds=300)
+    faults = list(islice(drawn, first))
+    assert sorted(fault.family for fault in faults) == sorted(FAMILIES)
+    assert sum(fault.cost for fault in faults) <= 300
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_quarter_of_an_hour_strikes_every_row_of_the_table(seed: int) -> None:
+    first, drawn = sequence(tuple(catalogue.ALL), seed, seconds=900)
+    faults = list(islice(drawn, first))
+    assert {fault.family for fault in faults} == set(FAMILIES)
+    assert {fault.kind for fault in faults} >= set(Kind) - {Kind.OTHER}
+    assert sum(fault.cost for fault in faults) <= 720
+
+
+def test_a_time_too_short_for_any_fault_is_refused() -> None:
+    with pytest.raises(UsageError, match="ends in 60 s"):
+        sequence(["power-cut-other"], 1, seconds=60)
+
+
+def struck(plan: Plan, monkeypatch: pytest.MonkeyPatch, slowness: float = 1.0) -> tuple[list[str], float]:
+    """Return what is struck, and when the last strike ended, where each takes so many times its cost."""
+    now = [1000.0]
+    monkeypatch.setattr(campaign.time, "monotonic", lambda: now[0])
+    found = []
+    for fault in campaign._in_time(plan):
+        found.append(fault.name)
+        now[0] += slowness * fault.cost
+    return found, now[0] - 1000
+
+
+@pytest.mark.parametrize("minutes", [5, 15, 60])
+@pytest.mark.parametrize("slowness", [0.4, 1.0, 1.15])
+def test_the_budget_is_kept(monkeypatch: pytest.MonkeyPatch, minutes: int, slowness: float) -> None:
+    names = tuple(catalogue.ALL)
+    for seed in range(10):
+        first, drawn = sequence(names, seed, seconds=minutes * 60)
+        cheapest = min(catalogue.ALL[name].cost for name in names)
+        found, took = struck(Plan(drawn, seed, minutes * 60.0, first, cheapest), monkeypatch, slowness)
+        assert {catalogue.ALL[name].family for name in found} == set(FAMILIES)
+        assert took <= minutes * 60 * max(1.0, slowness)
+        # The cheapest of all begins as long as it can end in time.
+        assert took >= minutes * 60 - slowness * cheapest - 1
+
+
+def test_a_slow_machine_strikes_less_and_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, drawn = sequence(tuple(catalogue.ALL), 1, seconds=900)
+    found, took = struck(Plan(drawn, 1, 900.0, first, 25.0), monkeypatch, 4.0)
+    assert len(found) <= first
+    assert took < 900 * campaign.LATE + 4 * 240
+
+
+def test_without_a_time_all_are_struck(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, drawn = sequence(["kill-beam", "disk-wiped"], 1)
+    assert struck(Plan(drawn, 1), monkeypatch)[0] == ["kill-beam", "disk-wiped"]
+    assert first == 0
 
 
 def test_a_single_node_gets_no_fault_that_needs_others() -> None:
@@ -109,6 +175,48 @@ def test_trouble_and_notes_are_told() -> None:
     assert "not whole again" in first
     assert "pids: [1]" in notes
     assert "TROUBLE: c is off" in trouble
+
+
+class Told(Progress):
+    """Keeps what a person sees."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / "chaos.log")
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+        super().say(text)
+
+
+class Striking:
+    """A session whose third strike cannot be done."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.strikes: list[Strike] = []
+        self.notes = {1: {"pids": [1]}}
+        self.unfinished = ""
+
+    def strike(self, fault: Fault) -> Strike:
+        if len(self.strikes) == 2:
+            raise Failure("no writer anywhere")
+        self.strikes.append(Strike(len(self.strikes) + 1, fault.name, fault.kind, ("c",), True, 100.0, 103.0, 110.0))
+        return self.strikes[-1]
+
+    def recent(self, since: float) -> list[Operation]:
+        return [Operation(Workload.BANK, 1, at / 10, at / 10 + 0.05, Outcome.OK) for at in range(1000, 1200)]
+
+
+def test_a_strike_is_one_line_and_one_that_cannot_be_done_ends_the_campaign_in_its_judgement(tmp_path: Path) -> None:
+    session, progress = Striking(tmp_path), Told(tmp_path)
+    faults = itertools.repeat(catalogue.ALL["kill-haproxy"])
+    assert not campaign._strikes(session, Plan(faults, 1), progress)  # type: ignore[arg-type]
+    first, second, last = progress.said
+    assert [line.split()[:4] for line in (first, second)] == [[n, "kill-haproxy", "on", "c:"] for n in "12"]
+    assert last == "no further strike: no writer anywhere" and session.unfinished == "no writer anywhere"
+    log = (tmp_path / "chaos.log").read_text()
+    assert "pids: [1]" in log and catalogue.ALL["kill-haproxy"].summary in log
 
 
 def test_trouble_of_a_strike_is_a_finding() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tripleo_ha.chaos.gaps import writes
 from tripleo_ha.chaos.model import (
     Finding,
     Kind,
@@ -47,6 +48,27 @@ OPERATIONS = st.builds(
 
 def document(**changes: Any) -> dict[str, Any]:
     return json.loads(json.dumps(asdict(APPEND))) | changes
+
+
+@pytest.mark.parametrize(
+    ("workload", "value", "write"),
+    [
+        (Workload.BANK, ["read", {"1": 5}], False),
+        (Workload.BANK, ["read", None], False),
+        (Workload.BANK, ["transfer", "1", "2", 3], True),
+        (Workload.LIST_APPEND, [["r", "x", [1]], ["append", "x", 2]], True),
+        (Workload.LIST_APPEND, [["r", "x", [1]], ["r", "y", None]], False),
+        (Workload.PUBLISH, "a-1", True),
+        (Workload.RPC, None, True),
+    ],
+)
+def test_what_is_left_of_a_value_tells_whether_it_writes(
+    tmp_path: Path, workload: Workload, value: Any, write: bool
+) -> None:
+    path = tmp_path / "history.jsonl"
+    write_lines(path, [Operation(workload, 1, 2.0, 3.0, Outcome.OK, value)])
+    (whole,), (lean,) = list(read_operations([path])), list(read_operations([path], lean=True))
+    assert (writes(whole), writes(lean), lean.ended) == (write, write, 3.0)
 
 
 @settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))

@@ -11,7 +11,7 @@ from math import isinf
 from pathlib import Path
 from typing import Any
 
-from tripleo_ha.chaos import figures
+from tripleo_ha.chaos import figures, schedule
 from tripleo_ha.chaos.checkers import control
 from tripleo_ha.chaos.clients.settings import READ_COMMITTED
 from tripleo_ha.chaos.crew import SQL
@@ -23,6 +23,7 @@ from tripleo_ha.chaos.model import Strike, Verdict, read_operations
 from tripleo_ha.chaos.session import ALL, Session
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.progress import Progress
+from tripleo_ha.errors import Failure
 from tripleo_ha.files import write_file
 from tripleo_ha.verify.result import Problem, attempt
 
@@ -30,6 +31,8 @@ ENGINES = ("mariadb-server-core", "galera-4", "rabbitmq-server", "haproxy", "cor
 CONTROL_S = 20.0
 CONTROL_PACE = 3.0
 """Updates are lost where transactions meet, which at the usual pace few do."""
+LATE = 1.2
+"""On a slow machine a short campaign may take so many times its time, rather than leave a family of faults out."""
 INTERRUPTED = 130
 GOOD, FOUND = 0, 1
 
@@ -38,12 +41,16 @@ GOOD, FOUND = 0, 1
 class Plan:
     """What a campaign is to do.
 
-    ``faults`` are struck in this order. No strike begins when ``seconds`` have passed since the first one began.
+    ``faults`` are struck in this order. With ``seconds``, those are left out that would not end so soon after the first
+    one began, but for the first ``opening`` of them, which only must not begin :data:`LATE`; ``cheapest`` is the least
+    cost that any of the faults has.
     """
 
     faults: Iterator[Fault]
     seed: int
     seconds: float | None = None
+    opening: int = 0
+    cheapest: float = 0.0
     clients: tuple[str, ...] = ALL
     command: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -114,22 +121,45 @@ def new_directory(seed: int, parent: Path) -> Path:
 
 def _strikes(session: Session, plan: Plan, progress: Progress) -> bool:
     """Do the faults, and return whether it was told to stop."""
-    began = time.monotonic()
     try:
-        for number, fault in enumerate(plan.faults, 1):
-            if plan.seconds is not None and time.monotonic() - began >= plan.seconds:
-                break
-            progress.say(f"{number:3} {fault.name}: {fault.summary}")
+        for fault in _in_time(plan):
+            progress.keep(f"{len(session.strikes) + 1:3} {fault.name}: {fault.summary}")
             strike = session.strike(fault)
-            for line in described(session, strike):
-                progress.say(line)
+            line, *more = described(session, strike)
+            progress.say(line)
+            for text in more:
+                progress.keep(text)
             if strike.redundant is None:
                 progress.say(f"the cluster is not whole again; see {session.directory / 'journals'}")
                 break
+    except Failure as failure:
+        # What hours of strikes have shown is judged, whatever keeps the next one from being done.
+        progress.say(f"no further strike: {failure.message}")
+        session.unfinished = failure.message
     except KeyboardInterrupt:
         progress.say("told to stop: all is healed; checking what was done (again Ctrl-C leaves that out)")
         return True
     return False
+
+
+def _in_time(plan: Plan) -> Iterator[Fault]:
+    """Yield the faults that a plan has time for; each is done when the next is asked for."""
+    if plan.seconds is None:
+        yield from plan.faults
+        return
+    clock = schedule.Clock(plan.seconds)
+    began = time.monotonic()
+    for number, fault in enumerate(plan.faults):
+        passed = time.monotonic() - began
+        if number < plan.opening:
+            if passed >= plan.seconds * LATE:
+                return
+        elif not clock.fits(plan.cheapest, passed):
+            return
+        elif not clock.fits(fault.cost, passed):
+            continue
+        yield fault
+        clock.took(fault, time.monotonic() - began - passed)
 
 
 def described(session: Session, strike: Strike) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The end of a session: what every node holds is read, and checkers judge the histories against it."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,21 +31,29 @@ def judge(
 
     What cannot be judged is a finding. The clients must have stopped.
     """
-    operations = list(read_operations(sorted((directory / "history").glob("*.jsonl"))))
+
+    def done(*clients: str) -> Iterator[Operation]:
+        # Each time from the files, and only what is judged: hours of all of it would not fit into memory.
+        for client in clients:
+            yield from read_operations(sorted((directory / "history").glob(f"{client}-*.jsonl")))
+
     verdicts = [
         _troubles(strikes),
         *_tried("once", lambda: [once.check(overlaps, fencing(cluster.target.metadata))]),
     ]
     if crews.SQL in kinds:
-        verdicts += _tried("sql", lambda: _sql(directory, cluster, settings, operations))
+        verdicts += _tried("sql", lambda: _sql(directory, cluster, settings, done))
     if crews.PUBLISH in kinds:
         verdicts += _tried(
-            "broker", lambda: [broker.check(operations, operations, _drained(directory, cluster, settings))]
+            "broker",
+            lambda: [
+                broker.check(done(crews.PUBLISH), done(crews.CONSUME), _drained(directory, cluster, settings)),
+            ],
         )
     if crews.RPC in kinds:
-        verdicts += _tried("rpc", lambda: [rpc.check(operations)])
+        verdicts += _tried("rpc", lambda: [rpc.check(done(crews.RPC))])
     if crews.TOKEN in kinds:
-        verdicts += _tried("tokens", lambda: [tokens.check(operations)])
+        verdicts += _tried("tokens", lambda: [tokens.check(done(crews.TOKEN))])
     write_verdicts(directory, verdicts)
     return tuple(verdicts)
 
@@ -92,11 +100,13 @@ def _tried(name: str, check: Callable[[], list[Verdict]]) -> list[Verdict]:
         return [Verdict(name, (Finding(name, "cannot be judged", str(error)),))]
 
 
-def _sql(directory: Path, cluster: Cluster, settings: Settings, operations: Sequence[Operation]) -> list[Verdict]:
+def _sql(
+    directory: Path, cluster: Cluster, settings: Settings, done: Callable[[str], Iterator[Operation]]
+) -> list[Verdict]:
     finals = read_lists(directory, cluster, settings)
     return [
-        list_append.check(operations, finals["lists"]),
-        bank.check(operations, finals["bank"], BANK_ACCOUNTS * BANK_BALANCE),
+        list_append.check(done(crews.SQL), finals["lists"]),
+        bank.check(done(crews.SQL), finals["bank"], BANK_ACCOUNTS * BANK_BALANCE),
         agreement.check(finals, len(cluster.nodes)),
     ]
 

@@ -80,7 +80,7 @@ CONFLICTS = frozenset({"OperationalError 1020", "OperationalError 1213", "ShortO
 since it was read; a deadlock, which is Galera's word for a failed certification, too), or the account is empty."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One attempt of one client: what it asked for and how that ended.
 
@@ -179,22 +179,39 @@ def write_lines(path: Path, records: Iterable[Operation | Strike | Overlap]) -> 
         file.writelines(json.dumps(asdict(record), separators=(",", ":")) + "\n" for record in records)
 
 
-def read_operations(paths: Iterable[Path]) -> Iterator[Operation]:
+def read_operations(paths: Iterable[Path], *, lean: bool = False) -> Iterator[Operation]:
     """Yield the operations of history files, file by file; a line cut short by a crash at the end is left out.
 
+    :param lean: of the values keep only whether something was written, for hours of them do not fit into memory.
     :raises ValueError: a line is no operation; it names the file and the line.
     """
     for path in paths:
         with path.open() as file:
             for number, line in enumerate(file, 1):
                 if line.endswith("\n"):
-                    yield _operation(line, f"{path}:{number}")
+                    yield _operation(line, f"{path}:{number}", lean)
 
 
-def _operation(line: str, place: str) -> Operation:
+def _operation(line: str, place: str, lean: bool) -> Operation:
     try:
         document = json.loads(line)
         kinds = {"workload": Workload(document["workload"]), "outcome": Outcome(document["outcome"])}
+        if lean:
+            document["value"] = _gist(document["value"])
         return Operation(**{**document, **kinds})
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{place}: not an operation ({type(error).__name__}: {error})") from error
+
+
+_READ, _READS, _APPENDS = ("read",), (("r",),), (("append",),)
+
+
+def _gist(value: Any) -> Any:
+    """Return what tells a value that asks for a change from one that only reads; the same object for all of a kind."""
+    if not isinstance(value, list) or not value:
+        return None
+    if value[0] == "read":
+        return _READ
+    if isinstance(value[0], list):
+        return _READS if all(step and step[0] == "r" for step in value) else _APPENDS
+    return None

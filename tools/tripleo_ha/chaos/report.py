@@ -59,7 +59,7 @@ def read(directory: Path) -> tuple[Campaign, list[Operation]]:
             f"{directory} holds no campaign", "`tripleo-ha chaos` writes one, by default in reports/chaos/"
         )
     try:
-        operations = list(read_operations(sorted((directory / "history").glob("*.jsonl"))))
+        operations = list(read_operations(sorted((directory / "history").glob("*.jsonl")), lean=True))
         strikes = [_strike(record) for record in _lines(directory / "strikes.jsonl")]
         starts = [*(each.began for each in operations), *(each.injected for each in strikes)]
         campaign = Campaign(

@@ -20,6 +20,12 @@ ROUND: Mapping[Kind, int] = {
 round, so that a hundred faults strike each of them often enough for a median."""
 
 
+FAMILIES_S = 300.0
+"""One fault of each family is chosen such that all are done in this time."""
+ROWS_SHARE = 0.8
+"""So much of a campaign's time may go to one fault of each family and row, before chance decides."""
+
+
 def endless(faults: Mapping[str, Kind], seed: int) -> Iterator[str]:
     """Yield names of faults for ever, round by round; nothing when there are none.
 
@@ -32,6 +38,56 @@ def endless(faults: Mapping[str, Kind], seed: int) -> Iterator[str]:
         chance.shuffle(kinds)
         for kind in tuple(kinds):
             yield next(bags[kind])
+
+
+def opening(faults: Mapping[str, Fault], seed: int, seconds: float) -> tuple[str, ...]:
+    """Return a fault of each family, and of each row of the table of figures, as far as time allows; longest first.
+
+    What the cheapest of each family leave of the time, or of the first minutes of a long one, decides how much dearer
+    ones may be. Where even those are too many, the dearest families are left out. Rows follow while there is room.
+    """
+    chance = Random(f"opening {seed}")  # noqa: S311
+    families: dict[str, list[Fault]] = {}
+    for name in sorted(faults):
+        families.setdefault(faults[name].family, []).append(faults[name])
+    cheapest = {family: min(fault.cost for fault in members) for family, members in families.items()}
+    for family in sorted(cheapest, key=lambda family: (-cheapest[family], family)):
+        if sum(cheapest.values()) > seconds:
+            del cheapest[family]
+    spare = max(0.0, min(seconds, FAMILIES_S) - sum(cheapest.values()))
+    found = []
+    for family in chance.sample(sorted(cheapest), len(cheapest)):
+        affordable = [fault for fault in families[family] if fault.cost - cheapest[family] <= spare]
+        found.append(chance.choice(affordable))
+        spare -= found[-1].cost - cheapest[family]
+    for kind in Kind:
+        room = seconds * ROWS_SHARE - sum(fault.cost for fault in found)
+        fitting = [fault for _, fault in sorted(faults.items()) if fault.kind is kind and fault.cost <= room]
+        if fitting and kind is not Kind.OTHER and kind not in {fault.kind for fault in found}:
+            found.append(chance.choice(fitting))
+    return tuple(fault.name for fault in sorted(found, key=lambda fault: (-fault.cost, fault.name)))
+
+
+class Clock:
+    """Whether another strike can end in time, from what those before it took; it knows no time itself."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._took = self._expected = 0.0
+
+    @property
+    def slowness(self) -> float:
+        """How many times as long as expected strikes take here."""
+        return self._took / self._expected if self._expected else 1.0
+
+    def took(self, fault: Fault, seconds: float) -> None:
+        """Learn how long a strike took in all."""
+        self._took += seconds
+        self._expected += fault.cost
+
+    def fits(self, cost: float, passed: float) -> bool:
+        """Whether a strike of this cost ends in time when ``passed`` seconds of it are over."""
+        return passed + cost * self.slowness <= self._seconds
 
 
 def chance_of(seed: int, number: int, fault: str) -> Random:

@@ -32,6 +32,8 @@ SETTLED_S = 150.0
 SERVED_S = 60.0
 """Clients must be served again so soon while the cause of a fault that leaves a majority lasts."""
 LOOK_S = 0.1
+JOURNALS = 10
+"""Journals are kept after so many strikes in trouble; each time they are megabytes, and a hundred may be alike."""
 SEEN_OUT_S = 15.0
 """So long after a strike the clients get to end the gaps that they are in."""
 ALL = crews.ALL
@@ -81,6 +83,8 @@ class Session:
         self.directory = directory
         self.cluster = Cluster(bed)
         self.strikes: list[Strike] = []
+        self.unfinished = ""
+        """Why no further strike could be done, where that was so."""
         self.notes: dict[int, dict[str, object]] = {}
         """What the faults noted, by number of strike."""
         self._settings = settings
@@ -89,6 +93,7 @@ class Session:
         self._tell = tell
         self._stack = ExitStack()
         self._causes = False
+        self._troubles = 0
 
     @classmethod
     def open(
@@ -204,6 +209,8 @@ class Session:
         """
         self.heal()
         whole = [] if self._lost() else self._whole_in_the_end()
+        if self.unfinished:
+            whole.append(Finding("whole", "no further strike could be done", self.unfinished))
         self.stop_clients()
         kinds, overlaps = self._crew.kinds, self.sampler.overlaps
         verdicts = judge(self.directory, self.cluster, self.settings, kinds, overlaps, self.strikes)
@@ -265,6 +272,8 @@ class Session:
         self.notes[strike.number] = ground.notes
         write_lines(self.directory / "strikes.jsonl", [strike])
         if strike.trouble:
+            self._troubles += 1
+        if strike.trouble and self._troubles <= JOURNALS:
             with contextlib.suppress(OSError):
                 save_journals(self.bed, self.directory / "journals" / str(strike.number))
 

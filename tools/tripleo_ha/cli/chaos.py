@@ -6,7 +6,7 @@ import itertools
 import json
 import secrets
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,12 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     parser.add_argument("--state", type=Path, metavar="DIR", help="the test bed's state directory (default: .devtest)")
     limit = parser.add_mutually_exclusive_group()
-    limit.add_argument("--budget", type=_minutes, metavar="MINUTES", help="strike random faults; begin none after this")
+    limit.add_argument(
+        "--budget",
+        type=_minutes,
+        metavar="MINUTES",
+        help="strike random faults for so long; begin none that would take longer",
+    )
     limit.add_argument("--count", type=_count, metavar="N", help="strike so many random faults")
     parser.add_argument("--seed", type=_seed, metavar="N", help="repeat the sequence of a campaign with this seed")
     parser.add_argument(
@@ -80,21 +85,24 @@ def _campaign(arguments: argparse.Namespace) -> int:
     seed = secrets.randbelow(SEEDS) if arguments.seed is None else arguments.seed
     bed = Bed.open(state)
     # What was called wrongly has to be said before anything is done.
-    faults = sequence(arguments.faults, arguments.budget is not None, arguments.count, seed, catalogue.fitting(bed))
+    names = schedule.chosen(arguments.faults, catalogue.ALL, catalogue.fitting(bed))
+    random = arguments.faults is None or arguments.budget is not None or arguments.count is not None
+    minutes = arguments.budget or (MINUTES if random and arguments.count is None else None)
+    seconds = None if minutes is None else minutes * 60
+    first, faults = sequence(names, seed, count=arguments.count, seconds=seconds)
     directory = (arguments.directory or new_directory(seed, _reports())).absolute()
     if (directory / "campaign.json").exists():
         raise UsageError(f"{directory} holds a campaign already", "leave --directory out, or name a new one")
     directory.mkdir(parents=True, exist_ok=True)
     progress = Progress(directory / "chaos.log")
-    progress.say(f"seed {seed}; everything about this campaign is kept in {directory}, this log as chaos.log")
+    progress.say(f"seed {seed}; everything about this campaign is kept in {directory}; this log: {progress.log}")
     with store.locked(state):
         if arguments.control:
             return positive_control(bed, directory, seed, progress)
-        random = arguments.faults is None or arguments.budget is not None or arguments.count is not None
-        minutes = arguments.budget or (MINUTES if random and arguments.count is None else None)
         settings = {"faults": arguments.faults or "all", "count": arguments.count, "budget": minutes}
-        seconds = None if minutes is None else minutes * 60
-        plan = Plan(faults, seed, seconds, arguments.clients, tuple(_command(seed)), settings)
+        cheapest = min(catalogue.ALL[name].cost for name in names)
+        command = tuple(_command(seed))
+        plan = Plan(faults, seed, seconds, first, cheapest, arguments.clients, command, settings)
         status = conduct(bed, directory, plan, progress)
     told = _report([directory], arguments.format)
     progress.say(f"the report: {directory / 'report.html'}")
@@ -103,20 +111,26 @@ def _campaign(arguments: argparse.Namespace) -> int:
 
 
 def sequence(
-    wanted: str | None, timed: bool, count: int | None, seed: int, fitting: Collection[str]
-) -> Iterator[Fault]:
-    """Return the faults to strike, in order: a list as it is, or random ones.
+    names: Sequence[str], seed: int, *, count: int | None = None, seconds: float | None = None
+) -> tuple[int, Iterator[Fault]]:
+    """Return the faults to strike, in order: as they are named, or, with a number or a time, random ones of these.
 
-    :param timed: random ones for a time; so it is too when nothing is wanted in particular.
-    :param fitting: the names of those that make sense on the bed.
-    :raises UsageError: see ``schedule.chosen``.
+    :param seconds: the first are then one of each family that fit into this time together; it is told how many they
+        are.
+    :raises UsageError: the time is too short for any of them.
     """
-    names = schedule.chosen(wanted, catalogue.ALL, fitting)
-    if wanted is None or timed or count is not None:
-        kinds = {name: catalogue.ALL[name].kind for name in names}
-        names_for_ever = schedule.endless(kinds, seed)
-        return (catalogue.ALL[name] for name in itertools.islice(names_for_ever, count))
-    return (catalogue.ALL[name] for name in names)
+    if count is None and seconds is None:
+        return 0, (catalogue.ALL[name] for name in names)
+    faults = {name: catalogue.ALL[name] for name in names}
+    cheapest = min(faults.values(), key=lambda fault: fault.cost)
+    if seconds is not None and cheapest.cost > seconds:
+        raise UsageError(
+            f"no fault that was asked for ends in {seconds:g} s", f"{cheapest.name} takes about {cheapest.cost:g} s"
+        )
+    first = () if seconds is None else schedule.opening(faults, seed, seconds)
+    rest = schedule.endless({name: fault.kind for name, fault in faults.items()}, seed)
+    drawn = itertools.islice(itertools.chain(first, rest), count)
+    return len(first), (catalogue.ALL[name] for name in drawn)
 
 
 def _list(shape: str) -> int:

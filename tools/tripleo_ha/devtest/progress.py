@@ -24,9 +24,11 @@ class Progress:
         line = f"[{time.monotonic() - self._began:6.1f} s] {text}"
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("a") as stream:
-            stream.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {line}\n")
+        self._write(line)
+
+    def keep(self, text: str) -> None:
+        """Write one line to the log alone: of use to who looks into something, too much for who waits."""
+        self._write(f"[{time.monotonic() - self._began:6.1f} s] {text}")
 
     def node(self, name: str, what: str) -> None:
         """Tell one line about one node."""
@@ -48,3 +50,8 @@ class Progress:
             yield
         finally:
             self.steps.append({"step": name, "start": began, "end": time.time()})
+
+    def _write(self, line: str) -> None:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("a") as stream:
+            stream.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {line}\n")

@@ -1,7 +1,7 @@
 """List-append transactions as a checker needs them: who appended what, and what was read before own appends."""
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tripleo_ha.chaos.model import Operation, Outcome, Workload
@@ -14,10 +14,10 @@ Value = Hashable
 class Transaction:
     """One transaction.
 
-    ``steps`` are ``(kind, key, value)`` in their order, kind ``r`` or ``append``. ``reads`` holds for each key the
-    first list read before an own append to it; ``appends`` holds the values appended, in order. One that is
-    ``acknowledged`` (its client was told so) is ``committed``; one whose end is unknown becomes so once a value of it
-    is seen.
+    ``operation`` is without its value, which ``steps`` has: ``(kind, key, value)`` in order, kind ``r`` or ``append``.
+    ``reads`` holds for each key the first list read before an own append to it; ``appends`` holds the values appended,
+    in order. One that is ``acknowledged`` (its client was told so) is ``committed``; one whose end is unknown becomes
+    so once a value of it is seen.
     """
 
     number: int
@@ -61,15 +61,15 @@ def gather(operations: Iterable[Operation]) -> History:
     :raises ValueError: the value of an operation is no transaction.
     """
     history = History()
+    same: dict[Value, Value] = {}
     for operation in operations:
         if operation.workload is Workload.LIST_APPEND:
             history.attempted += 1
-            _take(history, operation)
+            _take(history, replace(operation, value=None), list(_steps(operation, same)))
     return history
 
 
-def _take(history: History, operation: Operation) -> None:
-    steps = list(_steps(operation))
+def _take(history: History, operation: Operation, steps: list[tuple[str, Key, Any]]) -> None:
     transaction = Transaction(len(history.transactions), operation, steps)
     _sort(transaction)
     transaction.acknowledged = transaction.committed = operation.outcome is Outcome.OK
@@ -86,7 +86,7 @@ def _take(history: History, operation: Operation) -> None:
         history.transactions.append(transaction)
 
 
-def _steps(operation: Operation) -> Iterator[tuple[str, Key, Any]]:
+def _steps(operation: Operation, same: dict[Value, Value]) -> Iterator[tuple[str, Key, Any]]:
     try:
         for kind, key, value in operation.value or ():
             if kind == "append":
@@ -94,7 +94,8 @@ def _steps(operation: Operation) -> Iterator[tuple[str, Key, Any]]:
             elif kind != "r":
                 raise ValueError(kind)
             elif value is not None:
-                yield kind, str(key), list(value)
+                # Hours of reads hold the same values again and again.
+                yield kind, str(key), [same.setdefault(each, each) for each in value]
             elif operation.outcome is Outcome.OK:
                 yield kind, str(key), []
     except (TypeError, ValueError) as error:

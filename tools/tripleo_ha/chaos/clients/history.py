@@ -19,7 +19,10 @@ class History:
 
     def add(self, operation: Operation) -> None:
         """Write one operation and flush it."""
-        line = json.dumps(asdict(operation), separators=(",", ":")) + "\n"
+        document = asdict(operation)
+        for moment in ("began", "ended"):
+            document[moment] = round(document[moment], 6)
+        line = json.dumps(document, separators=(",", ":")) + "\n"
         with self._lock:
             self._file.write(line)
             self._file.flush()

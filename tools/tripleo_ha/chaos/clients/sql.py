@@ -29,7 +29,8 @@ ROLLED_BACK = frozenset({1020, 1047, 1205, 1213})
 """Record changed since read, node not ready, lock wait timeout, deadlock (Galera's word for a conflict, too)."""
 HOT_KEYS = 8
 """Few enough that transactions meet, many enough that most do not: a conflict is no answer to a service either."""
-APPENDS_A_KEY = 80
+APPENDS_A_KEY = 32
+"""Each read of a list is in the history with all its values; a list that grew for hours would fill disk and memory."""
 LONGEST_TRANSACTION = 4
 READ_SHARE = 0.3
 LARGEST_AMOUNT = 5

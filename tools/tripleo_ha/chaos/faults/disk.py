@@ -40,6 +40,7 @@ def faults() -> Iterator[Fault]:
             prepare=prepare,
             groups=("disk", "disk-full"),
             timeout=420,
+            cost=200.0,
             scale=3,
             fits=_bounded,
         )

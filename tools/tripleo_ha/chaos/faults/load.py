@@ -34,6 +34,7 @@ def faults() -> Iterator[Fault]:
         prepare=_ballast,
         groups=("load", "donor"),
         timeout=420,
+        cost=200.0,
         scale=3,
     )
     yield Fault(
@@ -44,6 +45,7 @@ def faults() -> Iterator[Fault]:
         _large,
         heal,
         groups=("load",),
+        cost=25.0,
     )
     yield Fault(
         "limping-member",
@@ -53,6 +55,7 @@ def faults() -> Iterator[Fault]:
         _limp,
         heal,
         groups=("load",),
+        cost=60.0,
         scale=3,
     )
 

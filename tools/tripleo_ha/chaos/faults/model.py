@@ -36,6 +36,16 @@ class Roles:
         return [self.writer, *self.holders.values()].count(node)
 
 
+FAMILIES: Mapping[str, frozenset[str]] = {
+    "outage": frozenset({"outage"}),
+    "processes": frozenset({"process"}),
+    "power": frozenset({"power"}),
+    "disk and load": frozenset({"disk", "load", "clock"}),
+    "network": frozenset({"network", "cut-off"}),
+}
+"""What faults are about, each of one family: the first that has one of its groups."""
+
+
 class Field(Protocol):
     """Where one strike happens; a session provides it."""
 
@@ -108,3 +118,10 @@ class Fault:
     """The smallest number of nodes for which it makes sense."""
     fits: Callable[[Bed], bool] = anywhere
     """Whether a bed has what it needs, such as disks that can get full."""
+    cost: float = 120.0
+    """About so many seconds a strike takes until the cluster is whole again, on a bed of three nodes on two cores."""
+
+    @property
+    def family(self) -> str:
+        """Which of :data:`FAMILIES` it belongs to."""
+        return next(name for name, groups in FAMILIES.items() if groups.intersection(self.groups))

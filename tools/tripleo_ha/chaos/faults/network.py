@@ -39,6 +39,7 @@ def faults() -> Iterator[Fault]:
                 prepare=prepare,
                 hold=APART_S,
                 groups=("network", "cut-off", "node"),
+                cost=100.0,
                 minority=True,
                 scale=3,
             )
@@ -62,6 +63,7 @@ def faults() -> Iterator[Fault]:
         hold=SPLIT_S,
         served=False,
         groups=("network", "split"),
+        cost=65.0,
         minority=True,
         scale=3,
     )

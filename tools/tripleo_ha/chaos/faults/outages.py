@@ -44,7 +44,7 @@ def faults() -> Iterator[Fault]:
         ("outage-mixed-reversed", "some lose their power and some are shut down", partial(_in_turn, how=[_cut, _stop])),
     )
     for name, text, inject in one_after_another:
-        yield _outage(name, text, inject, choice.everyone)
+        yield _outage(name, text, inject, choice.everyone, cost=100.0 if inject is _at_once else 150.0)
     yield _outage(
         "outage-first-late",
         "one after another loses its power; the first to go comes back when the others serve again",
@@ -57,6 +57,7 @@ def faults() -> Iterator[Fault]:
         "as outage-in-turn, and the first to go has missed more writes than the others keep",
         _missed,
         choice.shuffled,
+        cost=240.0,
     )
     yield _outage(
         "outage-in-transfer",
@@ -72,6 +73,7 @@ def _outage(
     inject: Callable[[Field], None],
     choose: Callable[[Roles, Random], tuple[str, ...]],
     back: Callable[[Field], None] | None = None,
+    cost: float = 180.0,
 ) -> Fault:
     return Fault(
         name,
@@ -83,6 +85,7 @@ def _outage(
         served=False,
         groups=("outage",),
         timeout=420,
+        cost=cost,
     )
 
 

@@ -28,6 +28,7 @@ def faults() -> Iterator[Fault]:
             heal,
             prepare=prepare,
             groups=("power", "power-cut", "node"),
+            cost=75.0,
             scale=3,
         )
         yield Fault(
@@ -39,6 +40,7 @@ def faults() -> Iterator[Fault]:
             heal,
             prepare=prepare,
             groups=("power", "stop", "node"),
+            cost=90.0,
             scale=3,
         )
     yield Fault(

@@ -11,6 +11,7 @@ from tripleo_ha.chaos.faults.model import Fault, Field, nothing
 from tripleo_ha.chaos.model import Kind
 from tripleo_ha.errors import Failure
 
+KILLED_COST_S, FROZEN_COST_S, BEAM_COST_S, NODE_COST_S = 30.0, 65.0, 100.0, 90.0
 FROZEN_S = 15.0
 """How long a frozen process stays so once clients are served again: longer than any peer waits for it."""
 
@@ -49,6 +50,7 @@ def faults() -> Iterator[Fault]:
             partial(_signal, prey=prey, number=signal.SIGKILL),
             heal,
             groups=("process", "kill"),
+            cost=KILLED_COST_S,
         )
         yield Fault(
             f"freeze-{prey.name}",
@@ -59,6 +61,7 @@ def faults() -> Iterator[Fault]:
             heal,
             hold=FROZEN_S,
             groups=("process", "freeze"),
+            cost=BEAM_COST_S if prey.name == "beam" else FROZEN_COST_S,
         )
     for name, choose, prepare in (("serving", choice.serving, choice.gather), ("other", choice.other, nothing)):
         yield Fault(
@@ -71,6 +74,7 @@ def faults() -> Iterator[Fault]:
             prepare=prepare,
             hold=FROZEN_S,
             groups=("freeze", "cut-off", "node"),
+            cost=NODE_COST_S,
             scale=3,
         )
 
