@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tripleo_ha.devtest.convergence import generation, judge
+from tripleo_ha.devtest.convergence import follows, generation, judge
+from tripleo_ha.metadata import schema
 
 HANDED: dict[str, Any] = {
     "cluster": {"nodes": [{"name": "a"}]},
@@ -39,6 +40,38 @@ def test_defaults_and_derived_values_are_no_difference() -> None:
 )
 def test_a_report_on_other_metadata_does_not_count(handed: dict[str, Any]) -> None:
     assert judge(handed, ACCEPTED, report(), None) == (False, "still has its former metadata")
+
+
+@pytest.mark.parametrize(
+    "former",
+    [
+        {"mysql": {"recovery": "safety", "max_connections": 700}},
+        {"mysql": {"recovery": "safety", "extra": {"wsrep_slave_threads": 8}}},
+        {"haproxy": {"stats_password": "x" * 16, "extra": {"global": {"nbthread": 2}}}},
+        {"base": {"former": True}},
+    ],
+)
+def test_what_was_taken_away_counts_until_the_node_has_taken_it_away(former: dict[str, Any]) -> None:
+    """A node that still has it has a report as good as any, on what it had before."""
+    handed = {**HANDED, "haproxy": {"stats_password": "x" * 16}}
+    new = {**schema.with_defaults(handed), "derived": {}}
+    old = {**schema.with_defaults({**handed, **former}), "derived": {}}
+    assert judge(handed, new, report(new), None) == (True, "")
+    assert judge({**handed, **former}, old, report(old), None) == (True, "")
+    assert judge(handed, old, report(old), None) == (False, "still has its former metadata")
+    assert judge({**handed, **former}, new, report(new), None) == (False, "still has its former metadata")
+
+
+def test_a_default_that_the_nodes_image_does_not_know_is_no_difference() -> None:
+    full = schema.with_defaults(HANDED)
+    older = {**full, "mysql": {key: value for key, value in full["mysql"].items() if key != "max_connections"}}
+    assert judge(HANDED, older, report(older), None) == (True, "")
+
+
+def test_defaults_within_lists_are_no_difference() -> None:
+    assert follows({"nodes": [{"name": "a", "id": 1}]}, {"nodes": [{"name": "a"}]}, {"nodes": [{"name": "a", "id": 1}]})
+    assert not follows({"nodes": [{"name": "a"}]}, {"nodes": []}, {"nodes": []})
+    assert not follows({"a": "text"}, {"a": {}}, {"a": {"b": 1}})
 
 
 def test_a_report_of_another_generation_does_not_count() -> None:

@@ -5,8 +5,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-COMPLETED = {"derived", "base"}
-"""What a node may add to the metadata at the top; below that it may add any default."""
+from tripleo_ha.metadata import schema
+
+DERIVED = "derived"
+"""What a node adds to the metadata beside the defaults."""
 
 
 def judge(
@@ -25,7 +27,8 @@ def judge(
         return False, "metadata refused: " + one_line(str(refused.get("reason", "")))
     if accepted is None:
         return False, "no metadata accepted yet"
-    if not contains(accepted, handed) or set(accepted) - set(handed) - COMPLETED:
+    kept = {key: value for key, value in accepted.items() if key != DERIVED}
+    if not follows(kept, handed, schema.with_defaults(handed)):
         return False, "still has its former metadata"
     if converged is None or converged.get("generation") != generation(accepted):
         return False, "at its first run with this metadata"
@@ -41,11 +44,25 @@ def generation(accepted: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(common, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def contains(whole: Any, part: Any) -> bool:
-    """Whether every value of ``part`` is in ``whole``: mappings may hold more, anything else is equal."""
-    if isinstance(whole, Mapping) and isinstance(part, Mapping):
-        return all(key in whole and contains(whole[key], value) for key, value in part.items())
-    return bool(whole == part)
+def follows(accepted: Any, handed: Any, filled: Any) -> bool:
+    """Whether accepted metadata are the handed ones: all of these, and beyond them nothing but defaults.
+
+    A key that was taken away is thereby seen, unless it held the default. A default that is not there is none that the
+    node knows: its image may be older than this checkout.
+
+    :param filled: the handed ones with all defaults.
+    """
+    if isinstance(accepted, Mapping) and isinstance(handed, Mapping):
+        return all(
+            key in accepted and follows(accepted[key], value, filled[key]) for key, value in handed.items()
+        ) and all(
+            key in filled and follows(value, {} if isinstance(value, Mapping) else filled[key], filled[key])
+            for key, value in accepted.items()
+            if key not in handed
+        )
+    if isinstance(accepted, list) and isinstance(handed, list):
+        return len(accepted) == len(handed) and all(map(follows, accepted, handed, filled))
+    return bool(accepted == handed)
 
 
 def one_line(text: str, width: int = 160) -> str:
