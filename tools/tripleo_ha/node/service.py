@@ -25,12 +25,15 @@ ANSWER_TIMEOUT = 90.0
 def converge(context: Context, row: Row) -> None:
     """Have a service run with its present configuration, its schema migrated, its users made, and answering."""
     write_keys(context, row)
-    do_once(context, row, "stopped")
+    new = do_once(context, row, "stopped")
     wait, its_turn = partial(rolling.wait_turn, context, row), partial(rolling.is_my_turn, context)
     outcomes = {units.ensure(context, row, unit, before_restart=wait, is_my_turn=its_turn) for unit in row.units}
-    # While an API loads, the first node does what only needs the database; the evidence then waits for the API.
+    loads = bool(outcomes - {"unchanged"})
+    # The evidence asks the API. Only in a new cluster it is known to be missing, and what it wants is done meanwhile.
+    if loads and not new:
+        wait_for_answers(context, row)
     do_once(context, row, "running")
-    if outcomes - {"unchanged"}:
+    if loads and new:
         wait_for_answers(context, row)
     identity.ensure(context, row)
     identity.register(context, row)
@@ -58,14 +61,17 @@ def write_keys(context: Context, row: Row) -> None:
             context.changed(f"{row.service}: {directory} holds keys {', '.join(sorted(wanted))}")
 
 
-def do_once(context: Context, row: Row, when: str) -> None:
+def do_once(context: Context, row: Row, when: str) -> bool:
     """Do what is done once per cluster: the first node does it, the others wait for the evidence.
 
+    :return: whether any of it had not been done yet.
     :raises TimedOut: the evidence did not appear.
     """
+    new = False
     for work in row.once:
         if work.when != when or evidence.holds(context, work):
             continue
+        new = True
         if context.cluster.i_am_first:
             if "alembic" in work.evidence:
                 await_members(context)
@@ -76,6 +82,7 @@ def do_once(context: Context, row: Row, when: str) -> None:
             LOG.info("%s: %s took %.1f s", row.service, work.name, time.monotonic() - began)
             context.changed(f"{row.service}: {work.name} done")
         wait_for(f"{row.service}: {work.name}", partial(evidence.holds, context, work), timeout=ONCE_TIMEOUT)
+    return new
 
 
 def await_members(context: Context) -> None:
