@@ -49,6 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Have a place for what the tests want to tell."""
+    config.addinivalue_line("markers", "long: takes minutes; run with --long, or when a file is named")
     config.stash[SUMMARY] = []
 
 
@@ -58,8 +59,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: places.get(item.path.stem, len(ORDER)))
     named = any(Path(word.partition("::")[0]).suffix == ".py" for word in config.args)
     if not named and not config.getoption("--long"):
-        config.hook.pytest_deselected(items=[item for item in items if item.path.stem in LONG])
-        items[:] = [item for item in items if item.path.stem not in LONG]
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -26,6 +26,7 @@ ALWAYS = (
     "outage-stopped",
 )
 SEED = 4
+pytestmark = pytest.mark.long
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

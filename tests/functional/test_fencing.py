@@ -123,7 +123,14 @@ def redundant_by_itself(bed: Bed, target: Target, node: str) -> float:
     return time.monotonic() - began
 
 
-@pytest.mark.parametrize("strike", [Bed.freeze, Bed.isolate, Bed.power_off], ids=["frozen", "cut-off", "power-cut"])
+@pytest.mark.parametrize(
+    "strike",
+    [
+        pytest.param(Bed.freeze, id="frozen"),
+        pytest.param(Bed.isolate, id="cut-off", marks=pytest.mark.long),
+        pytest.param(Bed.power_off, id="power-cut", marks=pytest.mark.long),
+    ],
+)
 def test_a_lost_node_is_fenced_before_its_singleton_starts_elsewhere(
     strike: Callable[[Bed, str], None],
     target: Target,
@@ -161,6 +168,7 @@ def test_a_lost_node_is_fenced_before_its_singleton_starts_elsewhere(
         summary.tell("  whole again by itself after", f"{back:.0f} s")
 
 
+@pytest.mark.long
 def test_a_singleton_waits_while_nobody_can_fence_and_says_why(
     target: Target, bed: Bed, summary: Summary, singleton: Callable[[], Trace]
 ) -> None:
@@ -187,6 +195,7 @@ def test_a_singleton_waits_while_nobody_can_fence_and_says_why(
     summary.tell("  singleton elsewhere, after the BMC let them in", f"{started - let_in:.1f} s")
 
 
+@pytest.mark.long
 def test_an_operators_word_stands_for_a_bmc(target: Target, bed: Bed, singleton: Callable[[], Trace]) -> None:
     with singleton() as trace:
         (node,) = trace.now
