@@ -31,8 +31,6 @@ ORDER = (
     "test_chaos",
     "test_scale",
 )
-LONG = ("test_rolling", "test_tls", "test_faults", "test_fencing", "test_chaos")
-"""Modules that are run with ``--long``, or when a file is named: under load of their own, they take their time."""
 SUMMARY = pytest.StashKey[list[tuple[str, str]]]()
 OURS = pytest.StashKey[Path]()
 """The shared bed's state directory, when these tests made it."""

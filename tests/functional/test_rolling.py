@@ -121,7 +121,7 @@ def test_a_galera_buffer_rolls(target: Target, bed: Bed, summary: Summary) -> No
     def change(document: Document) -> None:
         document["mysql"]["innodb_buffer_pool_mb"] = wanted
 
-    since, failed = roll(bed, target, "Galera's buffer changed on all nodes", change, summary)
+    since, _ = roll(bed, target, "Galera's buffer changed on all nodes", change, summary)
     assert_one_after_the_other(windows(bed, MARIADB), since)
     told = everywhere(bed, ["mariadb", "-Ne", "SELECT @@innodb_buffer_pool_size DIV 1048576"], timeout=30)
     assert {output.strip() for _, _, output in told.values()} == {str(wanted)}
