@@ -11,6 +11,10 @@ from tripleo_ha.chaos.model import Operation, Outcome, Workload
 
 RETRY_S = 0.03
 """The pause after an operation that did not succeed: short, so that the end of an outage is seen to 0.1 s."""
+RETRY_SHARE = 0.05
+LONGEST_RETRY_S = 0.5
+"""The pause grows with the outage, whose length is so told to a twentieth: clients that ask without rest take the time
+that the nodes of a small machine need to come back."""
 END_S = 30
 """How long the operation at hand may take when a client has been told to stop."""
 
@@ -97,11 +101,16 @@ def _after(worker: Worker, failure: Exception | None) -> None:
 
 def work(worker: Worker, history: History, stop: threading.Event) -> None:
     """Do operations until told to stop."""
+    served = time.monotonic()
     while not stop.is_set():
         operation = attempt(worker)
         if worker.recorded or operation.outcome is not Outcome.OK:
             history.add(operation)
-        rest = worker.rest(operation.began) if operation.outcome is Outcome.OK else worker.retry
+        if operation.outcome is Outcome.OK:
+            served = operation.ended
+            rest = worker.rest(operation.began)
+        else:
+            rest = max(worker.retry, min(RETRY_SHARE * (operation.ended - served), LONGEST_RETRY_S))
         stop.wait(max(RETRY_S, rest))
     worker.close()
 
