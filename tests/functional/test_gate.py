@@ -25,9 +25,9 @@ def files(bed: Bed) -> dict[tuple[str, str], str]:
 
 
 def refusals(bed: Bed) -> dict[str, str]:
-    """Return what ``tripleo-ha-node status`` says on the nodes where it finds a problem."""
+    """Return what ``tripleo-ha-node status`` says on the nodes that refuse their metadata."""
     told = everywhere(bed, ["tripleo-ha-node", "status"], timeout=30)
-    return {node: output for node, (status, _, output) in told.items() if status == 1}
+    return {node: output for node, (status, _, output) in told.items() if status == 1 and "metadata refused" in output}
 
 
 def spoilt(document: dict[str, Any]) -> dict[str, Any]:
