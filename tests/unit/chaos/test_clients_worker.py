@@ -113,6 +113,35 @@ def test_who_records_what_succeeded_itself_is_recorded_when_it_fails(tmp_path: P
     assert [operation.error for operation in read_operations([path])] == ["OSError 5"]
 
 
+def test_who_is_not_served_asks_less_often_the_longer_it_lasts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Clock(threading.Event):
+        def __init__(self) -> None:
+            super().__init__()
+            self.now = 0.0
+            self.pauses: list[float] = []
+
+        def wait(self, timeout: float | None = None) -> bool:
+            self.pauses.append(timeout or 0.0)
+            self.now += timeout or 0.0
+            if self.now > 30:
+                self.set()
+            return self.is_set()
+
+    clock = Clock()
+    monkeypatch.setattr(worker.time, "monotonic", lambda: clock.now)
+    script = Script(*[(False, OSError(111, "refused"))] * 1000)
+    with History(tmp_path / "history.jsonl") as history:
+        worker.work(script, history, clock)
+    passed = 0.0
+    for pause in clock.pauses:
+        assert pause <= max(0.05 * passed, worker.RETRY_S) + 1e-9
+        passed += pause
+    assert clock.pauses[0] == worker.RETRY_S
+    assert clock.pauses[-1] == worker.LONGEST_RETRY_S
+
+
 def test_a_crew_ends_when_told_and_after_a_bug(tmp_path: Path) -> None:
     class Endless(Script):
         def once(self) -> None:
