@@ -26,6 +26,8 @@ CONFIRM_S = 2.0
 """A quorum queue that elects a leader confirms late; a client that gave up earlier would only ask again."""
 DECLARE_S = 4.0
 """A declaration waits for members that do not answer. A far end that vanished ends it sooner: see below."""
+EXPIRES_MS = 5000
+"""How long a declared queue stays that nobody uses."""
 UNACKNOWLEDGED_MS = 1000
 """TCP_USER_TIMEOUT, the client library's own default: so soon it gives up a far end that acknowledges nothing."""
 HEARTBEAT_S = 2
@@ -94,7 +96,10 @@ class Publisher(BrokerWorker):
 
 
 class Declarer(BrokerWorker):
-    """Declares durable queues of one type, and deletes each; only the declaration is timed.
+    """Declares durable queues of one type; only that is timed. They expire, as those for OpenStack's replies do.
+
+    To delete a quorum queue takes the broker 5 s while one of its members is down, and whoever waits for that declares
+    nothing meanwhile. A stream cannot expire, and is deleted.
 
     ``phase``: seconds of the period at which it does so.
     """
@@ -107,6 +112,7 @@ class Declarer(BrokerWorker):
         self.workload = workload
         self._phase = phase
         self._type = workload.removeprefix("declare-")
+        self._expires = self._type != "stream"
         tag = f"{settings.account.name}.{self._type}.{uuid.uuid4().hex[:4]}"
         self._names = (f"{tag}.{number}" for number in itertools.count(1))
 
@@ -115,15 +121,17 @@ class Declarer(BrokerWorker):
         self.value = next(self._names)
         channel = self.channel()
         self.sent = True
-        channel.queue_declare(self.value, durable=True, auto_delete=False, arguments={"x-queue-type": self._type})
+        arguments = {"x-queue-type": self._type, **({"x-expires": EXPIRES_MS} if self._expires else {})}
+        channel.queue_declare(self.value, durable=True, auto_delete=False, arguments=arguments)
 
     def rest(self, began: float) -> float:
         """Keep to the phase: an outage, which ends for all at once, must not leave all asking at the same moment."""
         return self.period - (time.monotonic() - self._phase) % self.period
 
     def tidy(self) -> None:
-        """Delete the queue; one whose declaration was given up goes with the account."""
-        self.channel().queue_delete(self.value)
+        """Delete a queue that stays; one whose declaration was given up goes with the account."""
+        if not self._expires:
+            self.channel().queue_delete(self.value)
 
 
 class Consumer(BrokerWorker):
