@@ -13,15 +13,19 @@ from tripleo_ha.node.galera import Start
 from tripleo_ha.node.galera_facts import Files
 from tripleo_ha.table import Row, Unit
 from tripleo_ha.topology.galera import Action, Facts, Phase, Situation
-from tripleo_ha.topology.galera_patience import MUTE_FOR, OUTSIDE_FOR, Stay, overdue
+from tripleo_ha.topology.galera_patience import MUTE_FOR, OUTSIDE_FOR, STALLED_FOR, Stay, overdue
 
 UUID = "2f6e3b20-e69a-11f1-990c-6f3410f6ebf8"
 MUTE = Stay(Phase.STARTING, started=True, mute=True)
 ALONE = Stay(Phase.STARTING, alone=True)
 BESIDE = Stay(Phase.NON_PRIMARY, beside_primary=True)
+JOINING = replace(BESIDE, joining=True, applied=7)
 
 
-@pytest.mark.parametrize(("stay", "bound"), [(MUTE, MUTE_FOR), (ALONE, OUTSIDE_FOR), (BESIDE, OUTSIDE_FOR)])
+@pytest.mark.parametrize(
+    ("stay", "bound"),
+    [(MUTE, MUTE_FOR), (ALONE, OUTSIDE_FOR), (BESIDE, OUTSIDE_FOR), (JOINING, STALLED_FOR)],
+)
 def test_a_server_is_ended_only_when_its_time_is_up_and_never_in_a_transfer(stay: Stay, bound: float) -> None:
     assert overdue(stay, bound) == ""
     assert overdue(stay, bound + 1) != ""
@@ -128,11 +132,24 @@ def test_a_member_that_stays_outside_beside_a_component_is_ended_and_joins_anew(
     assert start.step().action is Action.JOIN
 
 
-def test_a_member_that_is_sent_what_it_lacks_is_left_alone(server: Server, start: Start) -> None:
-    server.answers = {"cluster_status": "non-Primary", "connected": "ON", "local_state": "1"}
-    for server.now in (0.0, 1000.0):
+def test_a_member_that_takes_what_it_lacks_is_left_alone(server: Server, start: Start) -> None:
+    for server.now in (0.0, 50.0, 100.0, 150.0):
+        server.answers = {"cluster_status": "non-Primary", "connected": "ON", "local_state": "1"}
+        server.answers["last_committed"] = str(int(server.now))
         assert start.step().action is Action.WAIT
     assert server.done == []
+
+
+def test_a_member_that_stalled_while_it_took_what_it_lacks_is_ended_and_joins_anew(
+    server: Server, start: Start
+) -> None:
+    joining = {"cluster_status": "non-Primary", "connected": "ON", "local_state": "1", "last_committed": "8023"}
+    server.answers = joining
+    for server.now in (0.0, STALLED_FOR):
+        assert start.step().action is Action.WAIT
+    server.now += 1
+    assert start.step().action is Action.END
+    assert start.step().action is Action.JOIN
 
 
 def test_a_server_that_left_the_group_is_ended_at_once(server: Server, start: Start) -> None:

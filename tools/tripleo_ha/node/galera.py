@@ -207,7 +207,10 @@ class Start:
         running, mute = galera_facts.ask_this_server()
         if running:
             self.disk = None
-            self.seen = Stay(running[0].phase, receiving=running[1].get("local_state") != OUTSIDE)
+            joining = running[1].get("local_state") != OUTSIDE
+            applied = running[0].seqno if joining else -1
+            copied = self.files.transfer.exists()
+            self.seen = Stay(running[0].phase, receiving=copied, joining=joining, applied=applied)
             return member(self.context, running[0])
         told = units.properties(self.unit.name, "ActiveState", "NRestarts")
         restarts = int(told.get("NRestarts") or 0)

@@ -8,6 +8,9 @@ MUTE_FOR = 30.0
 """Seconds without an answer of a server that systemd counts as started: nothing in its service takes so long."""
 OUTSIDE_FOR = 40.0
 """Seconds of a server without any Primary component; Galera itself gives up a start after 30 (pc.wait_prim_timeout)."""
+STALLED_FOR = 60.0
+"""Seconds in which a server that is sent what it lacks applies nothing of it; seen for good in MariaDB 11.8.6, whose
+applier waited for a certification that never came."""
 
 
 @dataclass(frozen=True)
@@ -15,15 +18,18 @@ class Stay:
     """What a server that runs does, which has not changed for a while.
 
     ``started``: systemd counts it as such, so that it had answered. ``mute``: now it answers nothing. ``receiving``: a
-    state transfer to it is under way, which takes as long as it takes. ``founding``: it was started as a Primary
-    component, so that it waits for nobody and only recovers its data. ``beside_primary``: another node is in a Primary
-    component. ``alone``: no other node's server answers.
+    copy of another's data is under way, which takes as long as it takes. ``joining``: it takes what it lacks from
+    another, and has done so up to ``applied``, a seqno. ``founding``: it was started as a Primary component, so that it
+    waits for nobody and only recovers its data. ``beside_primary``: another node is in a Primary component. ``alone``:
+    no other node's server answers.
     """
 
     phase: Phase
     started: bool = False
     mute: bool = False
     receiving: bool = False
+    joining: bool = False
+    applied: int = -1
     founding: bool = False
     beside_primary: bool = False
     alone: bool = False
@@ -37,6 +43,8 @@ def overdue(stay: Stay, seconds: float) -> str:
         return f"its server has answered nothing for {seconds:.0f} s"
     if stay.phase is Phase.STARTING and not stay.started and stay.alone and not stay.founding and seconds > OUTSIDE_FOR:
         return f"its server found no Primary component in {seconds:.0f} s"
-    if stay.phase is Phase.NON_PRIMARY and stay.beside_primary and seconds > OUTSIDE_FOR:
+    if stay.phase is Phase.NON_PRIMARY and stay.joining and seconds > STALLED_FOR:
+        return f"its server has applied nothing of what it lacks for {seconds:.0f} s"
+    if stay.phase is Phase.NON_PRIMARY and not stay.joining and stay.beside_primary and seconds > OUTSIDE_FOR:
         return f"its server stayed outside the Primary component of the others for {seconds:.0f} s"
     return ""

@@ -55,9 +55,8 @@ def check(metadata: Mapping[str, Any]) -> CheckResult:
 
 
 def stays_outside(status: Mapping[str, str]) -> bool:
-    """Tell whether a server left the group or is in no Primary component, and is not being sent what it lacks."""
-    outside = status.get("cluster_status") != "Primary" and status.get("local_state", "0") == "0"
-    return outside or status.get("connected") == "OFF"
+    """Tell whether a server left the group, or is in no Primary component: it may have stalled on the way there."""
+    return status.get("cluster_status") != "Primary" or status.get("connected") == "OFF"
 
 
 def ailment(status: Mapping[str, str], read_only: bool) -> str:
