@@ -1,15 +1,17 @@
 """Service users in Keystone, against a small Keystone on loopback that keeps users, projects and roles."""
 
 import json
+import shutil
 import threading
 from collections.abc import Generator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tripleo_ha import cluster
+from tripleo_ha import cluster, paths
 from tripleo_ha.errors import Failure
 from tripleo_ha.node import identity
 from tripleo_ha.node.context import Context
@@ -143,6 +145,12 @@ API = Row("keystone", "keystone", "", catalogue=(Catalogued("identity", "keyston
 PLAIN, ENCRYPTED = "http://198.51.100.10:5000", "https://198.51.100.10:5000"
 
 
+@pytest.fixture(autouse=True)
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(paths, "RUNTIME", tmp_path)
+    return tmp_path
+
+
 def urls(state: dict[str, Any]) -> dict[str, str]:
     return {each["interface"]: each["url"] for each in state["endpoints"]}
 
@@ -169,14 +177,25 @@ def test_an_endpoint_that_is_reached_at_another_url_follows(url: str, state: dic
     assert found == [f"{ENCRYPTED}/v3", "elsewhere"]
 
 
+def test_the_catalogue_is_looked_at_once_a_boot(url: str, state: dict[str, Any], runtime: Path) -> None:
+    identity.register(context(url, "one", public=PLAIN), API)
+    state["endpoints"].clear()
+    identity.register(context(url, "one", public=PLAIN), API)
+    assert state["endpoints"] == []
+    shutil.rmtree(runtime / "catalogue")
+    identity.register(context(url, "one", public=PLAIN), API)
+    assert len(state["endpoints"]) == 3
+
+
 def test_another_node_waits_until_the_catalogue_is_right(
-    url: str, state: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    url: str, state: dict[str, Any], runtime: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(identity, "WAIT", 0)
     with pytest.raises(Failure, match="endpoints of keystone in the catalogue"):
         identity.register(context(url, "one", me=1, public=PLAIN), API)
     assert state["endpoints"] == []
     identity.register(context(url, "one", public=PLAIN), API)
+    shutil.rmtree(runtime / "catalogue")
     identity.register(context(url, "one", me=1, public=PLAIN), API)
 
 

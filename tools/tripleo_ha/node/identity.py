@@ -3,12 +3,13 @@
 import json
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
+from tripleo_ha import paths
 from tripleo_ha.errors import Failure
-from tripleo_ha.node.context import Context
+from tripleo_ha.node.context import Context, write_file
 from tripleo_ha.table import Row
 from tripleo_ha.waiting import wait_for
 
@@ -77,18 +78,25 @@ def offered(context: Context, row: Row) -> list[Endpoint]:
 def register(context: Context, row: Row) -> None:
     """Have a row's endpoints in the catalogue, where they are now; the first node enters them, the others wait for it.
 
+    It is looked at once a boot, and when they change: a token for each run would be most of what the run costs.
+
     :raises KeystoneError: Keystone refused.
     :raises TimedOut: Keystone issued no token, or the endpoints did not appear.
     """
     if not row.catalogue or "keystone" not in context.metadata:
         return
-    wanted, call = offered(context, row), _as_admin(context)
+    wanted = offered(context, row)
+    seen, told = paths.RUNTIME / "catalogue" / f"{row.service}.json", json.dumps([asdict(each) for each in wanted])
+    if seen.exists() and seen.read_text() == told:
+        return
+    call = _as_admin(context)
     if context.cluster.i_am_first:
         for endpoint, there in _astray(call, wanted):
             _enter(call, endpoint, there)
             context.changed(f"{row.service}: {endpoint.interface} endpoint is {endpoint.url}")
-        return
-    wait_for(f"the endpoints of {row.service} in the catalogue", partial(_all_there, call, wanted), timeout=WAIT)
+    else:
+        wait_for(f"the endpoints of {row.service} in the catalogue", partial(_all_there, call, wanted), timeout=WAIT)
+    write_file(seen, told, mode=0o644)
 
 
 def _all_there(call: Any, wanted: list[Endpoint]) -> bool:
