@@ -123,9 +123,15 @@ def test_a_server_that_starts_is_given_the_time_that_systemd_gives_it(server: Se
     assert server.done == []
 
 
-def test_a_member_that_stays_outside_beside_a_component_is_ended_and_joins_anew(server: Server, start: Start) -> None:
-    server.answers = {"cluster_status": "non-Primary", "connected": "ON", "local_state": "0"}
-    for server.now in (0.0, OUTSIDE_FOR):
+@pytest.mark.parametrize(("told", "bound"), [
+    ({"local_state": "0"}, OUTSIDE_FOR),
+    ({"local_state": "1", "last_committed": "8023"}, STALLED_FOR),
+], ids=["outside", "stalled"])
+def test_a_member_that_stays_outside_beside_a_component_is_ended_and_joins_anew(
+    told: dict[str, str], bound: float, server: Server, start: Start
+) -> None:
+    server.answers = {"cluster_status": "non-Primary", "connected": "ON", **told}
+    for server.now in (0.0, bound):
         assert start.step().action is Action.WAIT
     server.now += 1
     assert start.step().action is Action.END
@@ -138,18 +144,6 @@ def test_a_member_that_takes_what_it_lacks_is_left_alone(server: Server, start: 
         server.answers["last_committed"] = str(int(server.now))
         assert start.step().action is Action.WAIT
     assert server.done == []
-
-
-def test_a_member_that_stalled_while_it_took_what_it_lacks_is_ended_and_joins_anew(
-    server: Server, start: Start
-) -> None:
-    joining = {"cluster_status": "non-Primary", "connected": "ON", "local_state": "1", "last_committed": "8023"}
-    server.answers = joining
-    for server.now in (0.0, STALLED_FOR):
-        assert start.step().action is Action.WAIT
-    server.now += 1
-    assert start.step().action is Action.END
-    assert start.step().action is Action.JOIN
 
 
 def test_a_server_that_left_the_group_is_ended_at_once(server: Server, start: Start) -> None:
