@@ -77,20 +77,47 @@ class Listener:
 
 
 @dataclass(frozen=True)
+class Wsgi:
+    """An API that uWSGI serves: the script of its package, and the balanced listener that it is behind.
+
+    It runs as ``user``, in as many processes as ``workers`` of the row's metadata says, with ``threads`` each.
+    ``health`` is where the service itself tells how it is; what HAProxy asks for is sent there. A worker that answers
+    nothing for ``harakiri_s`` seconds is replaced, none is with 0; a client may be silent within a request for
+    ``silence_s`` seconds.
+    """
+
+    application: str
+    listener: str
+    user: str
+    health: str = "/healthcheck"
+    threads: int = 8
+    harakiri_s: int = 120
+    silence_s: int = 4
+
+
+@dataclass(frozen=True)
 class Unit:
-    """A systemd unit and the files whose change of content restarts (or, with ``reload``, reloads) it."""
+    """A systemd unit and the files whose change of content restarts (or, with ``reload``, reloads) it.
+
+    One with ``wsgi`` is made from that: the unit when the image is, uWSGI's configuration by the converge run.
+    """
 
     name: str
     files: tuple[str, ...] = ()
     reload: bool = False
+    wsgi: Wsgi | None = None
 
 
 @dataclass(frozen=True)
 class Database:
-    """A schema of the row's own, with a user of the same rights' width: everything on it, nothing elsewhere."""
+    """A schema of the row's own, with a user of the same rights' width: everything on it, nothing elsewhere.
+
+    ``section`` is where the service's configuration says how it is reached.
+    """
 
     name: str
     user: str
+    section: str = "database"
 
 
 @dataclass(frozen=True)
@@ -107,11 +134,14 @@ class Broker:
 class Once:
     """Work done once per cluster: ``run`` by the first node, when ``evidence`` does not hold.
 
-    ``evidence`` has one key: ``alembic: {database, versions}`` (the schema's heads are those the package ships) or
-    ``token: {user, password, project}`` (Keystone issues a token; the password is a path in the metadata).
+    ``evidence`` has one key: ``alembic: {database, versions}`` (the schema's heads are those the package ships),
+    ``token: {user, password, project}`` (Keystone issues a token; the password is a path in the metadata) or
+    ``recorded: {database, distribution}`` (the schema holds a record that it was done with this version of a Python
+    distribution, for work that leaves nothing else to see).
     ``{path}`` in an argument of ``run`` stands for that path's value in the metadata; ``env`` maps variables to
     metadata paths, which is how secrets travel; ``user`` is whom the command runs as. Work whose evidence needs the
-    service itself is done ``when: running``, all other ``when: stopped``, before the unit starts anywhere.
+    service itself is done ``when: running``, all other ``when: stopped``, before the unit starts anywhere. What must
+    not meet an older release is done ``when: everywhere``, by the last node once all run the same image; nobody waits.
     """
 
     name: str
@@ -142,6 +172,19 @@ class Catalogued:
     name: str
     listener: str
     path: str = ""
+
+
+@dataclass(frozen=True)
+class Oslo:
+    """The service's own configuration file, read by oslo.config, whose options ``namespace`` declares.
+
+    ``sections`` are what services have in common, which the template finds under ``derived.oslo``; see
+    :mod:`tripleo_ha.metadata.oslo`.
+    """
+
+    file: str
+    namespace: str
+    sections: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -176,6 +219,7 @@ class Row:
     broker: Broker | None = None
     identity: Identity | None = None
     catalogue: tuple[Catalogued, ...] = ()
+    oslo: Oslo | None = None
     once: tuple[Once, ...] = ()
     keys: Mapping[str, str] = field(default_factory=dict)
     keys_owner: str = "root"
@@ -255,11 +299,22 @@ def _row(document: Mapping[str, Any]) -> Row:
         fields["broker"] = Broker(**broker)
     if identity := fields.get("identity"):
         fields["identity"] = Identity(**{**identity, "roles": tuple(identity.get("roles", Identity.roles))})
+    if oslo := fields.get("oslo"):
+        fields["oslo"] = Oslo(**{**oslo, "sections": tuple(oslo.get("sections", ()))})
     return Row(**fields)
 
 
 def _unit(document: Mapping[str, Any]) -> Unit:
-    return Unit(**{**document, "files": tuple(document.get("files", ()))})
+    fields = {**document, "files": tuple(document.get("files", ()))}
+    if wsgi := fields.get("wsgi"):
+        fields["wsgi"] = Wsgi(**wsgi)
+        fields["files"] += (uwsgi_file(fields["name"]),)
+    return Unit(**fields)
+
+
+def uwsgi_file(unit: str) -> str:
+    """Return where uWSGI's configuration for a unit stands."""
+    return f"/etc/tripleo-ha/uwsgi/{unit.removesuffix('.service')}.ini"
 
 
 def _listener(document: Mapping[str, Any]) -> Listener:

@@ -22,7 +22,7 @@ def test_reference_page_is_what_the_rows_say() -> None:
 @pytest.mark.parametrize(
     "kind",
     [table.Row, table.Unit, table.Listener, table.Balance, table.Check, table.Once, table.State, table.Database,
-     table.Broker, table.Identity, table.Catalogued],
+     table.Broker, table.Identity, table.Catalogued, table.Wsgi, table.Oslo],
 )  # fmt: skip
 def test_guide_names_every_key(kind: type) -> None:
     text = GUIDE.read_text()

@@ -150,7 +150,8 @@ def test_a_program_that_refuses_makes_it_fail(
     content = programs.Judge(
         "/etc/hosts", "grep", lambda root: ["grep", "-q", "overcloud-controller-2", f"{root}/etc/hosts"]
     )
-    monkeypatch.setattr(programs.judge, "__defaults__", ((refusing, content),))
+    monkeypatch.setattr(programs.judge, "__defaults__", ((refusing, content), ()))
+    monkeypatch.setattr(programs, "of_rows", lambda rows: ())
     monkeypatch.setattr(programs.shutil, "which", lambda name: name)
     assert command("render", "--metadata", save("a.json"), "--out", tmp_path / "out") == 1
     told = capsys.readouterr().out
@@ -159,7 +160,10 @@ def test_a_program_that_refuses_makes_it_fail(
     assert SECRETS.of("haproxy")["stats_password"] not in told
 
 
-@pytest.mark.parametrize("item", programs.JUDGES, ids=lambda item: item.program)
+EVERY = (*programs.JUDGES, *programs.of_rows(table.active(table.load(), dict.fromkeys((*generate.CORE, "cluster")))))
+
+
+@pytest.mark.parametrize("item", EVERY, ids=lambda item: item.file)
 def test_every_program_is_asked_about_files_that_are_there(item: programs.Judge, save: Save, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command("render", "--metadata", save("a.json"), "--out", out)

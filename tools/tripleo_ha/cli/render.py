@@ -75,7 +75,7 @@ def _render(arguments: argparse.Namespace) -> int:
         raise UsageError(f"{error.filename or arguments.out}: {error.strerror}") from error
     for path, file in sorted(files.items()):
         print(f"{file.mode:04o} {file.owner}:{file.group} {path}  ({file.origin})")  # noqa: T201
-    judged = list(programs.judge(arguments.out.resolve(), files))
+    judged = list(programs.judge(arguments.out.resolve(), files, rows=rows))
     mask = Mask(metadata=metadata)
     for item in judged:
         reason = mask(item.reason).replace("\n", "\n    ")

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from tripleo_ha import endpoints, table
 from tripleo_ha.cluster import Cluster, Node
 from tripleo_ha.endpoints import host as host
+from tripleo_ha.metadata import oslo
 from tripleo_ha.table import Row
 from tripleo_ha.topology import rabbitmq
 
@@ -30,13 +31,13 @@ def derive(metadata: Mapping[str, Any], cluster: Cluster, rows: Sequence[Row]) -
     :return: ``node``, ``nodes``, ``quorum_cluster_size``, ``galera_address``, ``galera_donors``,
         ``memcached_servers`` (empty where memcached does not run), ``databases`` (and ``local_databases``, on this
         node's own server) by schema name, ``brokers`` by
-        the service's metadata key, ``urls`` by listener and virtual IP, and ``extra`` by metadata key as a list of
-        ``{section, options: [{option, value}]}``. Holds passwords.
+        the service's metadata key, ``urls`` by listener and virtual IP, and ``oslo`` (what files of services have in
+        common) and ``extra`` by metadata key as a list of ``{section, options: [{option, value}]}``. Holds passwords.
     """
     running = table.active(rows, metadata)
     addresses = [host(node.ip) for node in cluster.nodes]
     cached = addresses if "memcached" in metadata else []
-    return {
+    derived: dict[str, Any] = {
         "node": _node(cluster.me),
         "nodes": [_node(node) for node in cluster.nodes],
         "quorum_cluster_size": min(len(cluster.nodes), LARGEST_QUORUM_QUEUE),
@@ -46,9 +47,11 @@ def derive(metadata: Mapping[str, Any], cluster: Cluster, rows: Sequence[Row]) -
         "databases": _databases(metadata, running, cluster.virtual_ips[CONTROL].ip),
         "local_databases": _databases(metadata, running, cluster.me.ip),
         "brokers": _brokers(metadata, cluster, running),
-        "urls": _urls(metadata, cluster, running),
+        "urls": urls(metadata, cluster, running),
         "extra": {key: _extra(section["extra"]) for key, section in metadata.items() if _has_extra(section)},
     }
+    derived["oslo"] = {row.metadata: oslo.sections(row, metadata, derived) for row in running if row.oslo}
+    return derived
 
 
 def _node(node: Node) -> dict[str, Any]:
@@ -85,17 +88,18 @@ def _quoted(metadata: Mapping[str, Any], row: Row, key: str) -> str:
     return quote(metadata[row.metadata][key], safe="")
 
 
-def _urls(metadata: Mapping[str, Any], cluster: Cluster, rows: Iterable[Row]) -> dict[str, dict[str, str]]:
-    urls: dict[str, dict[str, str]] = {}
+def urls(metadata: Mapping[str, Any], cluster: Cluster, rows: Iterable[Row]) -> dict[str, dict[str, str]]:
+    """Return the base URLs of balanced HTTP listeners, by listener and virtual IP."""
+    found: dict[str, dict[str, str]] = {}
     for row in rows:
         for listener in row.balanced:
             if listener.protocol == "http" and listener.balance:
-                urls[listener.name] = {
+                found[listener.name] = {
                     vip: endpoints.base_url(metadata, listener, vip)
                     for vip in listener.balance.vips
                     if vip in cluster.virtual_ips
                 }
-    return urls
+    return found
 
 
 def _has_extra(section: Any) -> bool:

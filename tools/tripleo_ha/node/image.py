@@ -8,24 +8,34 @@ from pathlib import Path
 
 from tripleo_ha import paths, table
 from tripleo_ha.run import run
-from tripleo_ha.table import State
+from tripleo_ha.table import Row, State
+from tripleo_ha.topology import wsgi
 
 TMPFILES = Path("/usr/lib/tmpfiles.d/tripleo-ha-state.conf")
+UNITS = Path("/etc/systemd/system")
 IDENTIFYING = ("/usr/share/tripleo-ha", "/usr/libexec/os-apply-config", "/usr/libexec/os-refresh-config")
 
 
 def bake() -> None:
-    """Point every directory of state at the state volume, and write ``image.json``.
+    """Point every directory of state at the state volume, make the units of APIs, and write ``image.json``.
 
     What a package left in such a directory is dropped: the first converge run creates the state anew.
     """
-    states = [state for row in table.load() for state in row.state]
+    rows = table.load()
+    states = [state for row in rows for state in row.state]
     TMPFILES.write_text(tmpfiles(states))
     for state in states:
         move_to_state_volume(Path(state.path))
+    for name, text in made_units(rows).items():
+        (UNITS / name).write_text(text)
     paths.STATE.mkdir(parents=True, exist_ok=True)
     identity = {"id": image_id(), "os": _os_release()}
     (paths.IMAGE_SHARE / "image.json").write_text(json.dumps(identity, indent=2) + "\n")
+
+
+def made_units(rows: Iterable[Row]) -> dict[str, str]:
+    """Return the systemd units that are made from rows, by name."""
+    return {unit.name: wsgi.unit_file(row, unit) for row in rows for unit in row.units if unit.wsgi}
 
 
 def tmpfiles(states: Iterable[State]) -> str:

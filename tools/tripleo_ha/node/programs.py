@@ -2,12 +2,13 @@
 
 import shutil
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from tripleo_ha.run import CommandFailed, run
+from tripleo_ha.table import Oslo, Row
 from tripleo_ha.topology.haproxy import CERTIFICATES
 
 TIMEOUT = 60.0
@@ -55,19 +56,23 @@ class Judge:
     command: Callable[[Path], Sequence[str]]
 
 
-def _oslo(service: str) -> Judge:
-    file = f"/etc/{service}/{service}.conf"
+def of_rows(rows: Iterable[Row]) -> tuple[Judge, ...]:
+    """Return who checks the files that rows say oslo.config reads."""
+    return tuple(_oslo(row.oslo) for row in rows if row.oslo)
+
+
+def _oslo(oslo: Oslo) -> Judge:
     return Judge(
-        file,
+        oslo.file,
         "oslo-config-validator",
         lambda root: [
             "oslo-config-validator",
             "--namespace",
-            service,
+            oslo.namespace,
             *_OSLO,
             *_FROM_PLUGINS,
             "--input-file",
-            f"{root}{file}",
+            f"{root}{oslo.file}",
         ],
     )
 
@@ -130,8 +135,6 @@ JUDGES: tuple[Judge, ...] = (
     Judge("/etc/mysql/mariadb.conf.d/90-tripleo-ha.cnf", "mariadbd", _mariadb),
     Judge("/etc/nftables.conf", "nft", lambda root: ["nft", "-c", "-f", _at(root, "nftables")]),
     Judge("/etc/rabbitmq/rabbitmq.conf", "erl", _rabbitmq),
-    _oslo("ceilometer"),
-    _oslo("keystone"),
 )
 
 
@@ -139,13 +142,16 @@ def _at(root: Path, part: str) -> str:
     return f"{root}{next(judge.file for judge in JUDGES if part in judge.file)}"
 
 
-def judge(root: Path, files: Mapping[str, object], judges: Sequence[Judge] = JUDGES) -> Iterator[Judgement]:
+def judge(
+    root: Path, files: Mapping[str, object], judges: Sequence[Judge] = JUDGES, rows: Iterable[Row] = ()
+) -> Iterator[Judgement]:
     """Ask every program that is installed about its file.
 
     :param root: the directory under which the files stand at their own paths.
     :param files: the paths that were rendered; a program whose file is not among them is not asked.
+    :param rows: of services, whose own files are checked as well.
     """
-    for item in judges:
+    for item in (*judges, *of_rows(rows)):
         if item.file in files:
             yield _ask(item, root)
 

@@ -15,6 +15,7 @@ from tripleo_ha.node import evidence, identity, rolling, units
 from tripleo_ha.node.context import LOG, Context, write_file
 from tripleo_ha.run import run
 from tripleo_ha.table import Once, Row
+from tripleo_ha.topology import wsgi
 from tripleo_ha.waiting import wait_for
 
 ONCE_TIMEOUT = 300.0
@@ -25,6 +26,8 @@ ANSWER_TIMEOUT = 90.0
 def converge(context: Context, row: Row) -> None:
     """Have a service run with its present configuration, its schema migrated, its users made, and answering."""
     write_keys(context, row)
+    for name, text in wsgi.configurations(row, context.cluster, context.metadata).items():
+        write_file(Path(name), text, mode=0o644)
     new = do_once(context, row, "stopped")
     wait, its_turn = partial(rolling.wait_turn, context, row), partial(rolling.is_my_turn, context)
     outcomes = {units.ensure(context, row, unit, before_restart=wait, is_my_turn=its_turn) for unit in row.units}
@@ -78,7 +81,7 @@ def do_once(context: Context, row: Row, when: str) -> bool:
             if evidence.discard_half_done(work):
                 context.changed(f"{row.service}: {work.name} had been cut short and begins anew")
             began = time.monotonic()
-            _do(context, work)
+            perform(context, work)
             LOG.info("%s: %s took %.1f s", row.service, work.name, time.monotonic() - began)
             context.changed(f"{row.service}: {work.name} done")
         wait_for(f"{row.service}: {work.name}", partial(evidence.holds, context, work), timeout=ONCE_TIMEOUT)
@@ -102,13 +105,18 @@ def await_members(context: Context) -> None:
         LOG.warning("%s; the migration goes on without them", missing)
 
 
-def _do(context: Context, work: Once) -> None:
+def perform(context: Context, work: Once, timeout: float = ONCE_TIMEOUT) -> None:
+    """Do a piece of one-time work, whether or not it has been done.
+
+    :raises CommandFailed: with what the command said.
+    """
     argv = [fill(argument, context.metadata) for argument in work.run]
     secrets = {name: str(lookup(context.metadata, path)) for name, path in work.env.items()}
     if work.user != "root":
         argv = ["runuser", "-u", work.user, "--", *argv]
     LOG.info("doing %s", work.name)
-    run(argv, timeout=ONCE_TIMEOUT, env=secrets)
+    run(argv, timeout=timeout, env=secrets)
+    evidence.record(work)
 
 
 def wait_for_answers(context: Context, row: Row) -> None:

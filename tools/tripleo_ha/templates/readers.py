@@ -17,6 +17,13 @@ from tripleo_ha.templates.shape import Path
 MODULES: Mapping[str, tuple[str, ...]] = {
     "cluster.py": ("cluster.name", "cluster.nodes", "cluster.virtual_ips", "node.name"),
     "endpoints.py": ("tls.public",),
+    "metadata/oslo.py": (
+        "derived.brokers",
+        "derived.databases",
+        "derived.memcached_servers",
+        "derived.urls",
+        "keystone.region",
+    ),
     "metadata/rules.py": ("node.memory_mb",),
     "node/corosync*.py": ("pacemaker.corosync_authkey",),
     "node/galera*.py": ("mysql.recovery",),
@@ -60,6 +67,8 @@ def _row_paths(row: Row) -> Iterator[str]:
         yield f"{row.metadata}.messaging_password"
     if row.identity:
         yield f"{row.metadata}.service_password"
+    if any(unit.wsgi for unit in row.units):
+        yield f"{row.metadata}.workers"
     yield from row.keys.values()
     for work in row.once:
         yield from work.env.values()

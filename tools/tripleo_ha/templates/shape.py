@@ -130,6 +130,8 @@ def _from_row(row: Row) -> Iterable[Path]:
         yield "databases", database.name
     if row.broker:
         yield "brokers", row.metadata
+    if row.oslo:
+        yield "oslo", row.metadata
     for listener in row.balanced:
         if listener.protocol == "http" and listener.balance:
             for vip in listener.balance.vips:

@@ -1,0 +1,99 @@
+"""What the configuration files of services have in common, in the form that a template walks; pure.
+
+A row names the kinds that its file holds. The rest of the file is the service's own and stands in its template.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from tripleo_ha.metadata.messaging import RABBIT
+from tripleo_ha.table import Row
+
+Section = tuple[str, Mapping[str, str]]
+Kind = Callable[[Row, Mapping[str, Any], Mapping[str, Any]], Iterator[Section]]
+
+
+def sections(row: Row, metadata: Mapping[str, Any], derived: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the sections that a row asks for, ``[{section, options: [{option, value}]}]``; they hold passwords.
+
+    :param derived: what has been derived so far: ``databases``, ``brokers``, ``urls`` and ``memcached_servers``.
+    """
+    return [
+        {"section": name, "options": [{"option": option, "value": value} for option, value in options.items()]}
+        for kind in (row.oslo.sections if row.oslo else ())
+        for name, options in KINDS[kind](row, metadata, derived)
+    ]
+
+
+def _database(row: Row, _: Mapping[str, Any], derived: Mapping[str, Any]) -> Iterator[Section]:
+    for database in row.databases:
+        if database.section:
+            yield (
+                database.section,
+                {
+                    "connection": derived["databases"][database.name],
+                    # For ever: the database comes back behind the virtual IP, no process is restarted for it.
+                    "max_retries": "-1",
+                    "connection_recycle_time": "280",
+                    "max_pool_size": "5",
+                    "max_overflow": "20",
+                },
+            )
+
+
+def _messaging(row: Row, _: Mapping[str, Any], derived: Mapping[str, Any]) -> Iterator[Section]:
+    yield "DEFAULT", {"transport_url": derived["brokers"][row.metadata]}
+    yield "oslo_messaging_rabbit", RABBIT
+
+
+def _middleware(_row: Row, _: Mapping[str, Any], _derived: Mapping[str, Any]) -> Iterator[Section]:
+    yield "oslo_middleware", {"enable_proxy_headers_parsing": "true"}
+
+
+def credentials(row: Row, metadata: Mapping[str, Any], derived: Mapping[str, Any]) -> dict[str, str]:
+    """Return how a service signs in to Keystone as its own user."""
+    assert row.identity
+    return {
+        "auth_type": "password",
+        "auth_url": f"{derived['urls']['keystone']['control']}/v3",
+        "username": row.identity.user,
+        "password": metadata[row.metadata]["service_password"],
+        "user_domain_name": "Default",
+        "project_name": "service",
+        "project_domain_name": "Default",
+        "region_name": metadata["keystone"]["region"],
+    }
+
+
+def _authtoken(row: Row, metadata: Mapping[str, Any], derived: Mapping[str, Any]) -> Iterator[Section]:
+    keystone = derived["urls"]["keystone"]
+    yield (
+        "keystone_authtoken",
+        {
+            **credentials(row, metadata, derived),
+            "interface": "internal",
+            "www_authenticate_uri": keystone.get("public", keystone["control"]),
+            "memcached_servers": derived["memcached_servers"],
+            # A cache on a controller that lost its power is given up at once; each request would wait for it otherwise.
+            "memcache_use_advanced_pool": "true",
+            "memcache_pool_dead_retry": "30",
+            "memcache_pool_socket_timeout": "1",
+            "memcache_pool_maxsize": "16",
+            "service_token_roles": "service",
+            "service_token_roles_required": "true",
+        },
+    )
+
+
+def _credentials(row: Row, metadata: Mapping[str, Any], derived: Mapping[str, Any]) -> Iterator[Section]:
+    yield "service_credentials", {**credentials(row, metadata, derived), "interface": "internal"}
+
+
+KINDS: Mapping[str, Kind] = {
+    "database": _database,
+    "keystone_authtoken": _authtoken,
+    "messaging": _messaging,
+    "middleware": _middleware,
+    "service_credentials": _credentials,
+}
+"""By the name that a row uses: how requests' tokens are checked, how APIs are asked, and so on."""
