@@ -46,6 +46,7 @@ def converge() -> None:
     outcome = go_through(context, active, handlers.find)
     report(context, outcome)
     settling.settle(context)
+    settling.finish(context)
 
 
 def stop_absent(context: Context, rows: Iterable[Row]) -> None:
@@ -113,7 +114,7 @@ def report(context: Context, outcome: Outcome) -> None:
         "skipped": outcome.skipped,
     }
     write_file(CONVERGED, json.dumps(told, indent=2), mode=0o644)
-    context.publish(rolling.CONTROLLER, generation=generation, ok=not outcome.failures)
+    context.publish(rolling.CONTROLLER, generation=generation, ok=not outcome.failures, image=rolling.image())
     if context.changes or not TIMELINE.exists():
         write_file(TIMELINE, json.dumps(outcome.timeline, indent=2), mode=0o644)
     if outcome.failures:

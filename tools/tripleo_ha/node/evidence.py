@@ -11,6 +11,8 @@ from tripleo_ha.node.context import Context
 from tripleo_ha.table import Once
 
 DIST_PACKAGES = Path("/usr/lib/python3/dist-packages")
+RECORDS = "tripleo_ha_once"
+"""The table, in a service's own schema, of work that leaves nothing else to see."""
 
 
 def holds(context: Context, work: Once) -> bool:
@@ -25,7 +27,51 @@ def holds(context: Context, work: Once) -> bool:
 
         password = str(lookup(context.metadata, token["password"]))
         return identity.authenticate(context, token["user"], password, token["project"]) is not None
-    raise Failure(f"{work.name}: no such evidence: {', '.join(work.evidence)}", "one of alembic, token")
+    if recorded := work.evidence.get("recorded"):
+        return _recorded(work.name, recorded["database"]) == version_of(recorded["distribution"])
+    raise Failure(f"{work.name}: no such evidence: {', '.join(work.evidence)}", "one of alembic, recorded, token")
+
+
+def record(work: Once) -> None:
+    """Have the service's own schema say that this work was done, and with which version; a dropped schema forgets it.
+
+    Only for evidence of the kind ``recorded``; nothing happens for other kinds, which see for themselves.
+    """
+    from tripleo_ha.node import sql
+
+    if (recorded := work.evidence.get("recorded")) is None:
+        return
+    table = f"`{recorded['database']}`.{RECORDS}"
+    with sql.root() as connection:
+        if not _recorded(work.name, recorded["database"]):
+            columns = "name VARCHAR(64) PRIMARY KEY, version VARCHAR(64) NOT NULL"
+            sql.query(connection, f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
+        values = (work.name, version_of(recorded["distribution"]))
+        sql.query(connection, f"REPLACE INTO {table} (name, version) VALUES (%s, %s)", values)  # noqa: S608
+
+
+def _recorded(name: str, database: str) -> str:
+    import pymysql
+
+    from tripleo_ha.node import sql
+
+    try:
+        with sql.root() as connection:
+            asked = f"SELECT version FROM `{database}`.{RECORDS} WHERE name = %s"  # noqa: S608
+            found = sql.query(connection, asked, (name,))
+            return str(found[0][0]) if found else ""
+    except pymysql.err.ProgrammingError:  # no such table: nothing was ever recorded
+        return ""
+
+
+def version_of(distribution: str) -> str:
+    """Return the version of a Python distribution that a package installed.
+
+    :raises Failure: it is not installed.
+    """
+    for directory in DIST_PACKAGES.glob(f"{distribution}-*.*-info"):
+        return directory.stem.removeprefix(f"{distribution}-")
+    raise Failure(f"{DIST_PACKAGES} has no distribution {distribution}")
 
 
 def discard_half_done(work: Once) -> bool:
@@ -69,9 +115,10 @@ def _revisions(database: str) -> set[str]:
 
 
 def heads(migrations: Iterable[str]) -> set[str]:
-    """Return the revisions that no other revision builds upon.
+    """Return the revisions that no other revision builds upon or depends on: what Alembic records in the end.
 
-    :param migrations: the source of each migration; ``revision`` and ``down_revision`` are read, nothing is run.
+    :param migrations: the source of each migration; ``revision``, ``down_revision`` and ``depends_on`` are read,
+        nothing is run.
     """
     revisions: set[str] = set()
     built_upon: set[str] = set()
@@ -86,6 +133,7 @@ def heads(migrations: Iterable[str]) -> set[str]:
         if "revision" not in named:
             continue
         revisions.add(ast.literal_eval(named["revision"]))
-        below = ast.literal_eval(named["down_revision"]) if "down_revision" in named else None
-        built_upon |= {below} if isinstance(below, str) else set(below or ())
+        for relation in ("down_revision", "depends_on"):
+            below = ast.literal_eval(named[relation]) if relation in named else None
+            built_upon |= {below} if isinstance(below, str) else set(below or ())
     return revisions - built_upon

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tripleo_ha import paths
 from tripleo_ha.cluster import Node
 from tripleo_ha.errors import Failure
 from tripleo_ha.node.context import LOG, Context
@@ -14,7 +15,7 @@ from tripleo_ha.waiting import wait_for
 
 TURN_TIMEOUT = 600.0
 CONTROLLER = "controller"
-"""What a controller publishes of its whole converge run: the ``generation`` it was for, and whether it was ``ok``."""
+"""What a controller publishes of its whole converge run: its ``generation``, whether it was ``ok``, its ``image``."""
 
 Judge = Callable[[Mapping[str, Any]], bool]
 
@@ -73,6 +74,18 @@ def all_done(context: Context) -> bool:
         return all(is_done(context.peer(node), wanted) for node in context.cluster.peers)
     except Stopped:
         return False
+
+
+def image() -> str:
+    """Return what identifies the image that this node runs; nothing outside of one."""
+    file = paths.IMAGE_SHARE / "image.json"
+    return str(json.loads(file.read_text())["id"]) if file.exists() else ""
+
+
+def same_image(context: Context) -> bool:
+    """Tell whether every other controller last converged with this one's image."""
+    told = [(context.peer(node) or {}).get("published", {}).get(CONTROLLER, {}) for node in context.cluster.peers]
+    return all(each.get("image") == image() for each in told)
 
 
 def is_my_turn(context: Context) -> bool:

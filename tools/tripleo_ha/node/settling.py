@@ -1,14 +1,24 @@
-"""The end of a rotation: what only the former passwords were good for goes, once no node uses them any more."""
+"""What can wait until every controller has converged: the end of a rotation, and of an upgrade.
+
+What only former passwords were good for goes, once no node uses them any more; data that releases keep in another form
+is brought into the present one, once no node runs the former release.
+"""
 
 from functools import partial
 
+import pymysql
+
 from tripleo_ha.errors import Failure, TimedOut
-from tripleo_ha.node import databases, rolling, sql
+from tripleo_ha.node import databases, evidence, rolling, service, sql
 from tripleo_ha.node.context import LOG, Context
 from tripleo_ha.node.rabbitmq_api import Api
 from tripleo_ha.topology import rabbitmq
 from tripleo_ha.topology.rabbitmq import DropUser
 from tripleo_ha.waiting import wait_for
+
+EVERYWHERE = "everywhere"
+FINISH_TIMEOUT = 3600.0
+"""Seconds; what an online migration changes, it changes for every record of a cloud."""
 
 
 def settle(context: Context) -> None:
@@ -36,6 +46,31 @@ def settle(context: Context) -> None:
         LOG.warning("%s; the former passwords stay until then", late)
     except Failure as failure:
         LOG.warning("former passwords stay until a later run: %s", failure)
+
+
+def finish(context: Context) -> None:
+    """Do, on the last node, the one-time work that wants every controller to run the same image and metadata.
+
+    It is no failure when they do not yet, or the work fails: services run without it, and a later run tries again.
+    """
+    if context.cluster.me != context.cluster.nodes[-1]:
+        return
+    try:
+        works = [(row, work) for row in context.rows for work in row.once if work.when == EVERYWHERE]
+        pending = [(row, work) for row, work in works if not evidence.holds(context, work)]
+        if pending:
+            every = "every controller to run the same image and metadata"
+            same = partial(_all_the_same, context)
+            wait_for(every, same, timeout=rolling.TURN_TIMEOUT)
+        for row, work in pending:
+            service.perform(context, work, timeout=FINISH_TIMEOUT)
+            LOG.info("%s: %s done", row.service, work.name)
+    except (Failure, pymysql.MySQLError) as failure:
+        LOG.warning("left for a later run: %s", failure)
+
+
+def _all_the_same(context: Context) -> bool:
+    return rolling.all_done(context) and rolling.same_image(context)
 
 
 def _former_accounts(context: Context) -> list[databases.Account]:

@@ -1,0 +1,132 @@
+"""One-time work that waits for every controller, and the record of it in the service's own schema."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pymysql
+import pytest
+
+from tripleo_ha import cluster
+from tripleo_ha.errors import Failure
+from tripleo_ha.node import evidence, rolling, service, settling, sql
+from tripleo_ha.node.context import Context
+from tripleo_ha.run import CommandFailed
+from tripleo_ha.table import Once, Row
+
+NODES = [{"name": f"n{i}", "ip": f"192.0.2.1{i}"} for i in range(3)]
+WORK = Once("online", {"recorded": {"database": "placement", "distribution": "some_thing"}}, ("do",), when="everywhere")
+ROW = Row("placement", "placement_api", "", once=(WORK,))
+
+
+def context(me: int = 2) -> Context:
+    metadata = {"cluster": {"name": "c", "nodes": NODES, "virtual_ips": {}}, "node": {"name": f"n{me}"}}
+    return Context(metadata, cluster.from_metadata(metadata), (ROW,))
+
+
+class Database:
+    """Enough of MariaDB for one table of records."""
+
+    def __init__(self) -> None:
+        self.there = False
+        self.records: dict[str, str] = {}
+
+    def query(self, _: object, statement: str, parameters: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
+        assert "`placement`.tripleo_ha_once" in statement
+        if statement.startswith("CREATE"):
+            self.there = True
+        elif not self.there:
+            raise pymysql.err.ProgrammingError(1146, "no such table")
+        elif statement.startswith("REPLACE"):
+            self.records[parameters[0]] = parameters[1]
+        else:
+            return [(self.records[parameters[0]],)] if parameters[0] in self.records else []
+        return []
+
+
+@pytest.fixture(autouse=True)
+def database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Database:
+    known = Database()
+
+    @contextmanager
+    def root() -> Iterator[None]:
+        yield None
+
+    monkeypatch.setattr(sql, "root", root)
+    monkeypatch.setattr(sql, "query", known.query)
+    monkeypatch.setattr(evidence, "DIST_PACKAGES", tmp_path)
+    (tmp_path / "some_thing-13.0.0.egg-info").mkdir()
+    (tmp_path / "some_thing_else-1.0.egg-info").mkdir()
+    return known
+
+
+@pytest.fixture(autouse=True)
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    done: list[list[str]] = []
+    monkeypatch.setattr(service, "run", lambda argv, **_: done.append(argv))
+    monkeypatch.setattr(rolling, "all_done", lambda _: True)
+    monkeypatch.setattr(rolling, "same_image", lambda _: True)
+    return done
+
+
+def test_it_is_done_once_for_each_version(ran: list[list[str]], database: Database, tmp_path: Path) -> None:
+    settling.finish(context())
+    settling.finish(context())
+    assert (ran, database.records) == ([["do"]], {"online": "13.0.0"})
+    (tmp_path / "some_thing-13.0.0.egg-info").rename(tmp_path / "some_thing-14.0.0.dist-info")
+    settling.finish(context())
+    assert (len(ran), database.records) == (2, {"online": "14.0.0"})
+
+
+@pytest.mark.parametrize("me", [0, 1])
+def test_only_the_last_controller_does_it(me: int, ran: list[list[str]]) -> None:
+    settling.finish(context(me))
+    assert ran == []
+
+
+@pytest.mark.parametrize("lacking", ["all_done", "same_image"])
+def test_it_waits_for_every_controller(lacking: str, ran: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rolling, lacking, lambda _: False)
+    monkeypatch.setattr(rolling, "TURN_TIMEOUT", 0.0)
+    settling.finish(context())
+    assert ran == []
+
+
+def test_what_fails_is_not_recorded_and_fails_nothing(monkeypatch: pytest.MonkeyPatch, database: Database) -> None:
+    def refuse(argv: list[str], **_: object) -> None:
+        raise Failure("exit 2")
+
+    monkeypatch.setattr(service, "run", refuse)
+    settling.finish(context())
+    assert database.records == {}
+    assert issubclass(CommandFailed, Failure)
+
+
+def test_a_distribution_that_is_not_there_is_told() -> None:
+    with pytest.raises(Failure, match=r"no distribution some$"):
+        evidence.version_of("some")
+
+
+def test_controllers_with_another_image_are_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(rolling.paths, "IMAGE_SHARE", tmp_path)
+    (tmp_path / "image.json").write_text('{"id": "new"}')
+    images = {"n0": "new", "n1": "old"}
+    monkeypatch.setattr(Context, "peer", lambda self, node: {"published": {"controller": {"image": images[node.name]}}})
+    assert not rolling.same_image(context())
+    images["n1"] = "new"
+    assert rolling.same_image(context())
+    monkeypatch.setattr(Context, "peer", lambda self, node: None)
+    assert not rolling.same_image(context())
+
+
+def test_a_revision_that_another_depends_on_is_no_head() -> None:
+    history = [
+        "revision = 'expand1'\ndown_revision = None\n",
+        "revision = 'contract1'\ndown_revision = None\ndepends_on = 'expand1'\n",
+        "revision = 'expand2'\ndown_revision = 'expand1'\ndepends_on = None\n",
+    ]
+    assert evidence.heads(history) == {"contract1", "expand2"}
+    last = "revision = 'contract2'\ndown_revision = 'contract1'\ndepends_on = ('expand2',)\n"
+    assert evidence.heads([*history, last]) == {"contract2"}
