@@ -1,13 +1,26 @@
 """Where clients reach what is balanced, and whether they find it encrypted; pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tripleo_ha.table import Listener
+from tripleo_ha.table import Listener, Row
 
 PUBLIC = "public"
 """The virtual IP whose HTTP services are encrypted; the others are on networks of the operator's own."""
+INTERFACES = {"admin": "control", "internal": "control", "public": PUBLIC}
+"""The interfaces of the catalogue, and the virtual IP of each."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An entry of the catalogue: a service's ``type`` and ``name``, and where one of its interfaces is."""
+
+    type: str
+    name: str
+    interface: str
+    region: str
+    url: str
 
 
 @dataclass(frozen=True)
@@ -31,6 +44,17 @@ def public_tls(metadata: Mapping[str, Any]) -> PublicTls | None:
     public = section["public"]
     name = public.get("name") or metadata["cluster"]["virtual_ips"][PUBLIC]["ip"]
     return PublicTls(public["certificate"], public["key"], section["ca"], name)
+
+
+def catalogued(row: Row, urls: Mapping[str, Mapping[str, str]], region: str) -> Iterator[Endpoint]:
+    """Return what Keystone's catalogue has to say of a row.
+
+    :param urls: base URLs by listener and virtual IP; an interface whose virtual IP is not there is not entered.
+    """
+    for item in row.catalogue:
+        for interface, vip in INTERFACES.items():
+            if vip in urls[item.listener]:
+                yield Endpoint(item.type, item.name, interface, region, f"{urls[item.listener][vip]}{item.path}")
 
 
 def is_encrypted(listener: Listener, vip: str) -> bool:

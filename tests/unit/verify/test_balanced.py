@@ -1,10 +1,12 @@
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from good_cluster import NAMES
 
 from tripleo_ha.cluster import Cluster
+from tripleo_ha.endpoints import Endpoint
 from tripleo_ha.verify import balanced
 from tripleo_ha.verify.client import BrokerSeen, HttpSeen
 from tripleo_ha.verify.result import Problem
@@ -114,3 +116,15 @@ def test_a_token_is_valid_everywhere(cluster: Cluster) -> None:
     assert balanced.token(HttpSeen(EVERYONE, {200: 9}), cluster).ok
     assert not balanced.token(HttpSeen(EVERYONE, {200: 8, 404: 1}), cluster).ok
     assert not balanced.token(HttpSeen({NAMES[0]: 9}, {200: 9}), cluster).ok
+
+
+def test_the_catalogue_offers_every_api_where_it_is() -> None:
+    entry = Endpoint("placement", "placement", "internal", "regionOne", "http://192.0.2.10:8778")
+    foreign = Endpoint("metering", "own", "internal", "regionOne", "http://192.0.2.99")
+    assert balanced.catalogue([entry, foreign], [entry]).ok
+    missing = balanced.catalogue([foreign], [entry])
+    assert (missing.ok, missing.evidence) == (False, "no internal endpoint of placement at http://192.0.2.10:8778")
+    elsewhere = replace(entry, url="http://192.0.2.98:8778")
+    twice = balanced.catalogue([entry, elsewhere], [entry])
+    assert (twice.ok, twice.evidence) == (False, "internal endpoint of placement at http://192.0.2.98:8778")
+    assert not balanced.catalogue(Problem("nobody answered"), [entry]).ok

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from tripleo_ha import paths
+from tripleo_ha.endpoints import Endpoint, catalogued
 from tripleo_ha.errors import Failure
 from tripleo_ha.node.context import Context, write_file
 from tripleo_ha.table import Row
@@ -15,8 +16,6 @@ from tripleo_ha.waiting import wait_for
 
 TIMEOUT = 15.0
 WAIT = 300.0
-INTERFACES = {"admin": "control", "internal": "control", "public": "public"}
-"""The interfaces of the catalogue, and the virtual IP of each."""
 
 
 class KeystoneError(Failure):
@@ -53,26 +52,9 @@ def ensure(context: Context, row: Row) -> None:
     wait_for(f"Keystone to issue a token to {user}", issued, timeout=WAIT)
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """An entry of the catalogue: a service's ``type`` and ``name``, and where one of its interfaces is."""
-
-    type: str
-    name: str
-    interface: str
-    region: str
-    url: str
-
-
 def offered(context: Context, row: Row) -> list[Endpoint]:
     """Return what Keystone's catalogue has to say of a row."""
-    urls, region = context.metadata["derived"]["urls"], context.metadata["keystone"]["region"]
-    return [
-        Endpoint(item.type, item.name, interface, region, f"{urls[item.listener][vip]}{item.path}")
-        for item in row.catalogue
-        for interface, vip in INTERFACES.items()
-        if vip in urls[item.listener]
-    ]
+    return list(catalogued(row, context.metadata["derived"]["urls"], context.metadata["keystone"]["region"]))
 
 
 def register(context: Context, row: Row) -> None:

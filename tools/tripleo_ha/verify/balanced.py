@@ -1,9 +1,10 @@
 """Judges of what a client saw through the virtual IPs: observations in, results out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from tripleo_ha.cluster import Cluster
+from tripleo_ha.endpoints import Endpoint
 from tripleo_ha.verify.client import BrokerSeen, HttpSeen
 from tripleo_ha.verify.result import CheckResult, Problem, listed
 
@@ -107,6 +108,22 @@ def token(issued: HttpSeen | Problem, cluster: Cluster) -> CheckResult:
         return CheckResult(check, False, f"issued, but validation answered {listed({str(s) for s in issued.statuses})}")
     result = _spread(check, "roundrobin", issued.served_by, cluster, "validations")
     return CheckResult(check, result.ok, f"issued through the public VIP; {result.evidence}")
+
+
+def catalogue(seen: Collection[Endpoint] | Problem, wanted: Collection[Endpoint]) -> CheckResult:
+    """Keystone's catalogue offers every API where it is, and nothing in the place of one elsewhere."""
+    check = "keystone.catalogue"
+    if isinstance(seen, Problem):
+        return CheckResult(check, False, seen.reason)
+    bad = [f"no {each.interface} endpoint of {each.type} at {each.url}" for each in wanted if each not in seen]
+    places = {(each.type, each.interface, each.region) for each in wanted}
+    bad += [
+        f"{each.interface} endpoint of {each.type} at {each.url}"
+        for each in seen
+        if each not in wanted and (each.type, each.interface, each.region) in places
+    ]
+    types = listed({each.type for each in wanted}, "nothing")
+    return CheckResult(check, not bad, "; ".join(bad) or f"{len(wanted)} endpoints as they should be: {types}")
 
 
 def broker_host(member: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import amqp
 import pymysql
 
+from tripleo_ha.endpoints import Endpoint
 from tripleo_ha.errors import Failure
 
 TIMEOUT = 5
@@ -259,6 +260,25 @@ def issue_token(
     if answer.status != 201 or not token:
         raise Failure(f"Keystone answered {answer.status} to a request for a token")
     return token
+
+
+def catalogue(address: str, port: int, token: str, timeout: float = TIMEOUT) -> list[Endpoint]:
+    """Return the catalogue that Keystone shows to the holder of a token.
+
+    :raises OSError: nobody answered.
+    :raises Failure: the answer is no catalogue.
+    """
+    with closing(http_connection(address, port, timeout)) as connection:
+        connection.request("GET", "/v3/auth/catalog", headers={"X-Auth-Token": token, "Connection": "close"})
+        answer = connection.getresponse()
+        content = answer.read()
+    if answer.status != 200:
+        raise Failure(f"Keystone answered {answer.status} to a request for the catalogue")
+    return [
+        Endpoint(service["type"], service["name"], each["interface"], each["region_id"], each["url"])
+        for service in json.loads(content)["catalog"]
+        for each in service["endpoints"]
+    ]
 
 
 def validate_token(

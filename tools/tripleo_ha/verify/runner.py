@@ -12,7 +12,9 @@ from typing import Any, ParamSpec, TypeVar
 from tripleo_ha import cluster as clusters
 from tripleo_ha import endpoints, table
 from tripleo_ha.cluster import Cluster
+from tripleo_ha.endpoints import Endpoint
 from tripleo_ha.errors import Failure
+from tripleo_ha.metadata import derived, schema
 from tripleo_ha.node.facts import NodeFacts, from_document
 from tripleo_ha.table import Balance, Listener, Row
 from tripleo_ha.verify import balanced, client, nodes
@@ -60,6 +62,15 @@ class Target:
         """As :meth:`trust`, of Keystone on the public virtual IP."""
         listeners = (listener for row in self.rows for listener in row.balanced)
         return next((self.trust(PUBLIC, item) for item in listeners if item.port == KEYSTONE_PORT), None)
+
+    def catalogued(self) -> list[Endpoint]:
+        """Return what Keystone's catalogue should hold: every API of the rows."""
+        region = schema.with_defaults(self.metadata)["keystone"]["region"]
+        return [
+            each
+            for row in self.rows
+            for each in endpoints.catalogued(row, derived.urls(self.metadata, self.cluster, self.rows), region)
+        ]
 
     def ask(self, node: str, action: str, request: Mapping[str, Any], timeout: float = 20) -> dict[str, Any]:
         """Have a node do one step of a trial and return its answer."""
@@ -128,11 +139,14 @@ def verify(target: Target) -> list[CheckResult]:
         answers = [(row, listener) for row in target.rows for listener in row.balanced if listener.protocol == "http"]
         pending = [check for row, listener in answers for check in _http(target, observers, listener)]
         token = observers.outside(_token, target) if target.has("keystone") else None
+        offered = observers.outside(_catalogue, target) if target.has("keystone") else None
         results = _trial(target, observers)
         results += _facts(target, {node: future.result() for node, future in told.items()})
         results += [judge() for judge in pending]
         if token:
             results.append(balanced.token(token.result(), target.cluster))
+        if offered:
+            results.append(balanced.catalogue(offered.result(), target.catalogued()))
     finally:
         observers.close()
     return sorted(results, key=lambda result: result.name)
@@ -178,6 +192,12 @@ def _token(target: Target) -> HttpSeen:
     password = target.metadata["keystone"]["admin_password"]
     token = client.issue_token(target.vip(PUBLIC), KEYSTONE_PORT, password, trust=target.keystone_trust())
     return client.validate_token(target.vip(CONTROL), KEYSTONE_PORT, token, len(target.cluster.nodes))
+
+
+def _catalogue(target: Target) -> list[Endpoint]:
+    password = target.metadata["keystone"]["admin_password"]
+    token = client.issue_token(target.vip(CONTROL), KEYSTONE_PORT, password)
+    return client.catalogue(target.vip(CONTROL), KEYSTONE_PORT, token)
 
 
 def _trial(target: Target, observers: Observers) -> list[CheckResult]:
