@@ -22,3 +22,16 @@ def test_public_services_are_encrypted_where_the_image_can(tmp_path: Path) -> No
     assert endpoints.public_tls(after)
     assert {key: value for key, value in after.items() if key != "tls"} == before
     assert handing.generated(bed(state, tmp_path / "image")) == {"overcloud-controller-0": after}
+
+
+def test_a_profile_is_handed_as_far_as_the_image_knows_it(tmp_path: Path) -> None:
+    schemas = tmp_path / "usr/share/tripleo-ha/schemas"
+    schemas.mkdir(parents=True)
+    (schemas / "tls.json").touch()
+    (schemas / "glance.json").touch()
+    full = store.Record(str(tmp_path), "checksum", ("overcloud-controller-0",), profile="full")
+    (handed,) = handing.generated(Bed(tmp_path / "state", full)).values()
+    assert {"keystone", "glance"} <= set(handed)
+    assert "placement_api" not in handed
+    (core,) = handing.generated(bed(tmp_path / "state", tmp_path)).values()
+    assert "glance" not in core

@@ -204,3 +204,11 @@ def test_defaults_are_left_to_the_schemas() -> None:
     (document,) = generate.generate(Description(numbered(1)), SECRETS).values()
     assert document["mysql"] == {}
     assert schema.with_defaults(document)["mysql"]["gcache_mb"] == 128
+
+
+def test_profiles_name_what_runs() -> None:
+    assert generate.profile("core") == CORE
+    full = generate.profile("full")
+    assert full[: len(CORE)] == CORE
+    assert sorted(full) == sorted(generate.services())
+    assert description.parse({"profile": "full"}).services == full

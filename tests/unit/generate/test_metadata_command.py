@@ -174,7 +174,7 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.C
 
 
 def test_heats_templates_take_what_is_generated(tmp_path: Path) -> None:
-    command("metadata", "generate", "--controllers", 3, "--out", tmp_path)
+    command("metadata", "generate", "--controllers", 3, "--profile", "full", "--out", tmp_path)
     parameters = json.loads((tmp_path / "heat.json").read_text())["parameters"]
     heat = Path(__file__).parents[3] / "heat"
     outer = yaml.safe_load((heat / "controllers.yaml").read_text())

@@ -16,6 +16,7 @@ from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.layout import check_scale
 from tripleo_ha.devtest.progress import Progress
 from tripleo_ha.errors import UsageError
+from tripleo_ha.metadata.generate import PROFILES
 
 SCALE_VARIABLE = "OVERCLOUD_CONTROLSCALE"
 LEFT_LOGS = """
@@ -51,6 +52,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 def _add_whole(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     up = _verb(verbs, "up", _up, "make the cluster, or complete what is there of it, and verify it", locks=True)
     up.add_argument("--scale", metavar="N", help=f"controllers: 1, 3, 5 (default: ${SCALE_VARIABLE}, else 3)")
+    up.add_argument(
+        "--profile", choices=PROFILES, help="which services run, from the same image (default: as it is, or core)"
+    )
     up.add_argument("--force-build", action="store_true", help="build the image anew even if nothing has changed")
     up.add_argument("--disk-mb", type=int, metavar="N", help="size of a node's disk (default: 4000; 0: no bound)")
     up.add_argument(
@@ -135,6 +139,7 @@ def _defaults_of_up(parser: argparse.ArgumentParser) -> None:
         timeout=900.0,
         disk_mb=None,
         fencing=None,
+        profile=None,
     )
 
 
@@ -181,6 +186,7 @@ def _up(arguments: argparse.Namespace, state: Path) -> int:
         arguments.timeout,
         arguments.disk_mb,
         arguments.fencing,
+        arguments.profile,
     )
     with progress.keeping(state / "timeline.json"):
         bed = flow.up(state, wish, progress)

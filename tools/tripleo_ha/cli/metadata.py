@@ -46,7 +46,12 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
+    from tripleo_ha.metadata.generate import PROFILES
+
     parser.add_argument("--controllers", type=int, metavar="N", help="how many (default: the description's, or 3)")
+    parser.add_argument(
+        "--profile", choices=PROFILES, help="which services run (default: what the description says, or core)"
+    )
     parser.add_argument("--description", type=Path, metavar="FILE", help="the cloud: networks, sizes, overrides (YAML)")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="where nodes/NAME.json and heat.json go (0600)"
@@ -141,4 +146,8 @@ def _description(arguments: argparse.Namespace) -> dict[str, Any]:
     document = description.load(arguments.description) if arguments.description else {}
     if arguments.controllers is not None:
         document["controllers"] = arguments.controllers
+    if arguments.profile is not None:
+        if "services" in document:
+            raise UsageError("the description lists services itself, so that --profile chooses none")
+        document["profile"] = arguments.profile
     return document

@@ -25,7 +25,7 @@ KEPT = ("devtest.log", "lock")
 @dataclass(frozen=True)
 class Wish:
     """What ``up`` is asked for; ``scale`` None means as it is, or 3; ``disk_mb`` None, whatever suits;
-    ``fencing`` None, as it is, or with it if the image can."""
+    ``fencing`` None, as it is, or with it if the image can; ``profile`` None, as it is, or ``core``."""
 
     scale: int | None = None
     image_root: Path | None = None
@@ -33,6 +33,7 @@ class Wish:
     timeout: float = 900.0
     disk_mb: int | None = None
     fencing: bool | None = None
+    profile: str | None = None
 
 
 def up(state: Path, wish: Wish, progress: Progress) -> Bed:
@@ -66,6 +67,9 @@ def up(state: Path, wish: Wish, progress: Progress) -> Bed:
         record = upgrade(Bed(state, record), root, checksum, progress)
     if wish.fencing is not None and wish.fencing != record.fencing:
         record = replace(record, fencing=wish.fencing)
+        store.save(state, record)
+    if wish.profile not in (None, record.profile):
+        record = replace(record, profile=wish.profile)
         store.save(state, record)
     bed = Bed(state, record)
     bed.mend()

@@ -11,15 +11,17 @@ from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.edits import Edits
 from tripleo_ha.files import write_file
 from tripleo_ha.metadata import authority, passwords
-from tripleo_ha.metadata.generate import CORE, Description, generate, numbered
+from tripleo_ha.metadata.generate import CORE, Description, generate, numbered, profile
 
 
 def generated(bed: Bed) -> dict[str, dict[str, Any]]:
     """Return what is generated for the bed's nodes, by name, with the passwords it has had from the start."""
     overrides = {"pacemaker": {"fencing": bmcs.fencing(bed.state, bed.nodes)}} if bed.record.fencing else {}
-    wanted = Description(numbered(len(bed.nodes)), overrides=overrides, allow_even=True)
+    schemas = Path(bed.record.image_root) / "usr/share/tripleo-ha/schemas"
     # The gate of an older image refuses a key that it does not know.
-    if not (Path(bed.record.image_root) / "usr/share/tripleo-ha/schemas/tls.json").exists():
+    services = [key for key in profile(bed.record.profile) if key in CORE or (schemas / f"{key}.json").exists()]
+    wanted = Description(numbered(len(bed.nodes)), services=tuple(services), overrides=overrides, allow_even=True)
+    if not (schemas / "tls.json").exists():
         return generate(wanted, passwords.ensure(bed.passwords_file, CORE))
     return generate(wanted, authority.ensure(bed.passwords_file, wanted, datetime.now(UTC)))
 

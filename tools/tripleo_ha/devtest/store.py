@@ -19,7 +19,7 @@ class Record:
     """What a bed is meant to be. ``leaving`` are nodes that a call to ``scale`` has yet to take out of it.
 
     ``disk_mb`` is the size of each node's disk, None where it has no bound; ``fencing`` is whether the nodes have BMCs
-    and fence each other.
+    and fence each other; ``profile`` names the services that run.
     """
 
     image_root: str
@@ -28,6 +28,7 @@ class Record:
     leaving: tuple[str, ...] = ()
     disk_mb: int | None = None
     fencing: bool = False
+    profile: str = "core"
 
 
 def record_file(state: Path) -> Path:
@@ -52,6 +53,7 @@ def load(state: Path) -> Record | None:
             tuple(document["leaving"]),
             document.get("disk_mb"),
             bool(document.get("fencing", False)),
+            str(document.get("profile", "core")),
         )
     except (FileNotFoundError, NotADirectoryError):
         return None

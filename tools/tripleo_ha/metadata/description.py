@@ -104,8 +104,6 @@ def _controller(item: Any, default: Controller) -> Controller:
 
 
 def _services(document: Mapping[str, Any]) -> tuple[str, ...]:
-    profile = _typed(document, "profile", str, "core")
-    if profile not in generate.PROFILES:
-        raise UsageError(f"no profile {profile!r}", f"there are: {', '.join(generate.PROFILES)}")
-    services = _typed(document, "services", list, list(generate.PROFILES[profile]))
+    profile = generate.profile(_typed(document, "profile", str, "core"))
+    services = _typed(document, "services", list, list(profile))
     return tuple(str(service) for service in services)

@@ -11,7 +11,7 @@ from tripleo_ha.metadata import schema
 from tripleo_ha.metadata.passwords import Passwords
 
 CORE = ("mysql", "rabbit", "haproxy", "pacemaker", "memcached", "keystone", "ceilometer")
-PROFILES: Mapping[str, tuple[str, ...]] = {"core": CORE}
+PROFILES = ("core", "full")
 MOST_CONTROLLERS = 9
 FIRST_HOST = 11
 """Controllers take the addresses from here on in each network; what is below is for virtual IPs and the gateway."""
@@ -150,6 +150,16 @@ def _network(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 def services() -> tuple[str, ...]:
     """Return every metadata key that switches a service on."""
     return tuple(key for key in schema.sections() if key not in ("cluster", "node", "base", "tls"))
+
+
+def profile(name: str) -> tuple[str, ...]:
+    """Return the metadata keys of a profile: ``core``, what the others stand on, or ``full``, all there are.
+
+    :raises UsageError: there is none of this name.
+    """
+    if name not in PROFILES:
+        raise UsageError(f"no profile {name!r}", f"there are: {', '.join(PROFILES)}")
+    return CORE if name == "core" else (*CORE, *(key for key in services() if key not in CORE))
 
 
 def check(description: Description) -> None:
