@@ -10,7 +10,7 @@ from tripleo_ha.metadata import files
 from tripleo_ha.metadata.catalogue import RULES
 
 CORPUS = Path(__file__).parents[2] / "corpus"
-GOOD = ("good.yaml", "good.json", "good-tls.yaml")
+GOOD = ("good.yaml", "good.json", "good-full.yaml", "good-tls.yaml")
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 EXPECTED = json.loads((CORPUS / "expected.json").read_text())
 

@@ -24,13 +24,14 @@ FULL = next(
         generate.generate(
             generate.Description(
                 generate.numbered(3, memory_mb=32768),
+                services=generate.profile("full"),
                 overrides={
                     "base": {"ntp_servers": ["ntp.example.com"]},
                     "keystone": {"extra": {"token": {"a": 1}}},
                     "pacemaker": {"fencing": {"devices": {"overcloud-controller-0": {"agent": "fence_x"}}}},
                 },
             ),
-            Passwords({}).completed(generate.CORE),
+            Passwords({}).completed(generate.profile("full")),
         ).values()
     )
 )

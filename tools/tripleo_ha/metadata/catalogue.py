@@ -330,6 +330,12 @@ _ALL = (
         "Renew it: tripleo-ha metadata renew-certificate.",
     ),
     Rule(
+        "THA230",
+        "Images on one controller's disk",
+        "An image that is kept in a file of one controller is not found by the others.",
+        "Keep images in a store that all controllers share, or run a single controller.",
+    ),
+    Rule(
         "THA301",
         "Two documents for one node",
         "Only one of them can be the node's.",

@@ -88,6 +88,15 @@ def key_repositories(document: Document) -> Iterator[Finding]:
             yield Finding("THA222", path, message, "a key with index 0", severity="warning", on_key=True)
 
 
+@needs("cluster", "glance")
+def shared_images(document: Document) -> Iterator[Finding]:
+    """Where there are several controllers, images are in a store that all of them reach."""
+    count = len(document["cluster"]["nodes"])
+    if count > 1 and value_of(document, "glance", "store") == "file":
+        message = f"images in files of each of {count} controllers"
+        yield Finding("THA230", ("glance", "store"), message, "a store that all controllers share: swift")
+
+
 @needs()
 def ports(document: Document) -> Iterator[Finding]:
     """No setting in an ``extra`` map takes a port that another service of the image listens on."""
@@ -130,4 +139,4 @@ def _listeners() -> dict[int, set[str]]:
     return found
 
 
-RULES: tuple[Rule, ...] = (consensus, authkey_size, fencing, key_repositories, ports)
+RULES: tuple[Rule, ...] = (consensus, authkey_size, fencing, key_repositories, shared_images, ports)
