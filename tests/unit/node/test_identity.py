@@ -4,6 +4,7 @@ import json
 import shutil
 import threading
 from collections.abc import Generator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,8 @@ class Keystone(BaseHTTPRequestHandler):
             known = state["users"].get(user["name"])
             project = body["auth"]["scope"]["project"]["name"]
             right = known and known["password"] == user["password"] and (user["name"], project) in state["granted"]
-            return self._answer(201, {}, f"token-{user['name']}") if right else self._answer(401)
+            token = {"token": {"roles": [{"name": name} for name in sorted(state["roles_given"])]}}
+            return self._answer(201, token, f"token-{user['name']}") if right else self._answer(401)
         if self.headers["X-Auth-Token"] != "token-admin":
             return self._answer(403)
         kind = path.strip("/")
@@ -119,6 +121,17 @@ def test_the_user_is_made_once_with_the_roles_of_its_row(url: str, state: dict[s
     again = context(url, "one")
     identity.ensure(again, ROW)
     assert (len(first.changes), again.changes) == (1, [])
+
+
+def test_a_role_that_the_row_has_since_an_upgrade_is_given(url: str, state: dict[str, Any]) -> None:
+    identity.ensure(context(url, "one"), ROW)
+    later = replace(ROW, identity=Identity("ceilometer", ("reader", "service")))
+    upgraded = context(url, "one")
+    identity.ensure(upgraded, later)
+    assert state["roles_given"] == {"reader", "service"}
+    assert len(upgraded.changes) == 1
+    identity.ensure(again := context(url, "one"), later)
+    assert again.changes == []
 
 
 def test_a_changed_password_is_applied(url: str, state: dict[str, Any]) -> None:

@@ -1,9 +1,10 @@
 """Service users and endpoints in Keystone, through its HTTP API on the control virtual IP."""
 
+import http.client
 import json
 import urllib.error
 import urllib.request
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
@@ -22,34 +23,56 @@ class KeystoneError(Failure):
     """Keystone did not do what it was asked."""
 
 
+@dataclass(frozen=True)
+class Token:
+    """A token, and the names of the roles that come with it, those included that others imply."""
+
+    value: str = field(repr=False)
+    roles: frozenset[str]
+
+
 def authenticate(context: Context, user: str, password: str, project: str) -> str | None:
     """Return a token of a user of the default domain for a project, or None when Keystone issues none now."""
+    token = sign_in(context, user, password, project)
+    return token.value if token else None
+
+
+def sign_in(context: Context, user: str, password: str, project: str) -> Token | None:
+    """As :func:`authenticate`, with what the user may do."""
     domain = {"id": "default"}
     method = {"methods": ["password"], "password": {"user": {"name": user, "domain": domain, "password": password}}}
     body = {"auth": {"identity": method, "scope": {"project": {"name": project, "domain": domain}}}}
     try:
         with _open(context, "POST", "/auth/tokens", None, body) as answer:
-            return str(answer.headers["X-Subject-Token"])
-    except (OSError, urllib.error.URLError):
+            roles = json.load(answer)["token"]["roles"]
+            return Token(str(answer.headers["X-Subject-Token"]), frozenset(role["name"] for role in roles))
+    except (OSError, urllib.error.URLError, http.client.HTTPException, ValueError):
         return None
 
 
 def ensure(context: Context, row: Row) -> None:
     """Have a row's service user, with its password and roles; the first node makes it, the others wait for it.
 
-    :raises TimedOut: no token was issued to it.
+    A role that its row no longer has is left to it.
+
+    :raises TimedOut: no token was issued to it, or one without a role.
     """
     if row.identity is None or "keystone" not in context.metadata:
         return
     user = row.identity.user
     password = context.metadata[row.metadata]["service_password"]
-    issued = partial(authenticate, context, user, password, "service")
-    if issued():
+    roles = frozenset(row.identity.roles)
+
+    def as_wanted() -> bool:
+        token = sign_in(context, user, password, "service")
+        return token is not None and roles <= token.roles
+
+    if as_wanted():
         return
     if context.cluster.i_am_first:
         _make(context, user, password, row.identity.roles)
         context.changed(f"{row.service}: user {user} in Keystone")
-    wait_for(f"Keystone to issue a token to {user}", issued, timeout=WAIT)
+    wait_for(f"Keystone to issue a token to {user} with its roles", as_wanted, timeout=WAIT)
 
 
 def offered(context: Context, row: Row) -> list[Endpoint]:
