@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tripleo_ha import paths, table
+from tripleo_ha.node.image import made_units
 
 SERVICE_ELEMENTS = sorted(path.parent.name for path in paths.elements().glob("*/service.yaml"))
 WANTS = re.compile(r"^etc/systemd/system/[^/]+\.(wants|requires)/(?P<unit>[^/]+)$")
@@ -34,6 +35,14 @@ def test_nothing_of_a_service_starts_at_boot(image: Any) -> None:
     units = {unit.name for row in table.load(None) for unit in row.units}
     assert wanted & units == set()
     assert "os-collect-config.service" in wanted
+
+
+def test_units_of_apis_are_made_from_their_rows(image: Any) -> None:
+    """Each stands before the packaged one, whose Wants= would start other services."""
+    wanted = made_units(table.load(None))
+    assert wanted
+    for name, text in wanted.items():
+        assert image.text(f"etc/systemd/system/{name}") == text
 
 
 def test_state_is_on_its_own_volume(image: Any) -> None:

@@ -4,8 +4,9 @@ import json
 import shutil
 import threading
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -42,6 +43,7 @@ class Keystone(BaseHTTPRequestHandler):
         if path == "/auth/tokens":
             user = body["auth"]["identity"]["password"]["user"]
             known = state["users"].get(user["name"])
+            state["signed_in"].append(user["name"])
             project = body["auth"]["scope"]["project"]["name"]
             right = known and known["password"] == user["password"] and (user["name"], project) in state["granted"]
             token = {"token": {"roles": [{"name": name} for name in sorted(state["roles_given"])]}}
@@ -53,6 +55,7 @@ class Keystone(BaseHTTPRequestHandler):
         if kind in ("services", "endpoints"):
             state[kind].append({**item, "id": f"{kind}-{len(state[kind])}"})
             return self._answer(201, {kind[:-1]: state[kind][-1]})
+        state["made"].append(item["name"])
         state[kind][item["name"]] = {**item, "id": f"{kind}-{item['name']}"}
         return self._answer(201, {kind[:-1]: state[kind][item["name"]]})
 
@@ -89,12 +92,12 @@ def state() -> dict[str, Any]:
     admin = {"name": "admin", "password": "admin-secret", "id": "users-admin"}
     granted = {("admin", "admin")}
     kept: dict[str, Any] = {"users": {"admin": admin}, "projects": {}, "roles": {}, "granted": granted}
-    return {**kept, "roles_given": set(), "services": [], "endpoints": []}
+    return {**kept, "roles_given": set(), "services": [], "endpoints": [], "made": [], "signed_in": []}
 
 
 @pytest.fixture
 def url(state: dict[str, Any]) -> Generator[str]:
-    server = HTTPServer(("127.0.0.1", 0), Keystone)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Keystone)
     server.state = state  # type: ignore[attr-defined]
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -214,3 +217,16 @@ def test_another_node_waits_until_the_catalogue_is_right(
 
 def test_a_row_that_is_not_in_the_catalogue_asks_nobody() -> None:
     identity.register(context("http://127.0.0.1:9", "one"), ROW)
+
+
+def test_services_that_converge_side_by_side_make_what_they_share_once(url: str, state: dict[str, Any]) -> None:
+    """Keystone refuses a second project of the same name."""
+    names = [f"service{number}" for number in range(8)]
+    rows = [Row(name, name, "", identity=Identity(name, ("reader",))) for name in names]
+    shared = context(url, "one")
+    shared.metadata = {**shared.metadata, **{name: {"service_password": "one"} for name in names}}
+    with ThreadPoolExecutor(len(rows)) as pool:
+        list(pool.map(lambda row: identity.ensure(shared, row), rows))
+    assert len(shared.changes) == len(rows)
+    assert state["made"].count("service") == 1
+    assert state["signed_in"].count("admin") == 1

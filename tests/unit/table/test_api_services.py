@@ -2,16 +2,19 @@
 
 import configparser
 import re
+from dataclasses import replace
 
 import pytest
 
-from tripleo_ha import paths, table
+from tripleo_ha import cluster, paths, table
+from tripleo_ha.errors import Failure
 from tripleo_ha.metadata import generate, messaging
 from tripleo_ha.metadata.generate import Description, numbered
 from tripleo_ha.metadata.passwords import Passwords
 from tripleo_ha.node import image, preview
 from tripleo_ha.table import Row
 from tripleo_ha.templates.render import Rendered
+from tripleo_ha.topology import wsgi
 
 FULL = generate.profile("full")
 ROWS = {row.service: row for row in table.load()}
@@ -132,3 +135,9 @@ def test_workers_are_one_value_of_the_metadata() -> None:
     before, after = ({name: files[name] for name in names} for files in (FILES, found))
     touched = preview.touched(before, after, APIS)
     assert touched == {unit.name: "restart" for row in APIS for unit in row.units}
+
+
+def test_a_unit_that_serves_no_listener_of_its_row_is_told() -> None:
+    row = replace(ROWS["placement"], listeners=())
+    with pytest.raises(Failure, match=r"placement-api\.service has no balanced listener placement"):
+        wsgi.configurations(row, cluster.from_metadata(METADATA), METADATA)

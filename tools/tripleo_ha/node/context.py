@@ -28,6 +28,9 @@ class Context:
     changes: list[str] = field(default_factory=list)
     """What this run changed, one line each; empty after a run that found everything in place."""
 
+    kept: dict[str, Any] = field(default_factory=dict)
+    """What one service's handler found out and the others need not: by a name of the module that keeps it."""
+
     def changed(self, what: str) -> None:
         """Record and log one change."""
         LOG.info("changed: %s", what)

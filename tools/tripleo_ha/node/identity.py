@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import threading
+import time
 import urllib.error
 import urllib.request
 from dataclasses import asdict, dataclass, field
@@ -17,6 +19,9 @@ from tripleo_ha.waiting import wait_for
 
 TIMEOUT = 15.0
 WAIT = 300.0
+SHARED_S = 20.0
+"""Seconds that a token of the administrator is used for; the shortest that Keystone may be told to issue last 60."""
+_MAKING, _SIGNING_IN = threading.Lock(), threading.Lock()
 
 
 class KeystoneError(Failure):
@@ -138,13 +143,25 @@ def _enter(call: Any, wanted: Endpoint, there: list[dict[str, Any]]) -> None:
 
 
 def _as_admin(context: Context) -> Any:
+    """Return what calls Keystone as its administrator, with a token that services of one run share for a while."""
     admin = context.metadata["keystone"]["admin_password"]
     issued = partial(authenticate, context, "admin", admin, "admin")
-    return partial(_call, context, wait_for("Keystone to issue a token to admin", issued, timeout=WAIT))
+    with _SIGNING_IN:
+        token, since = context.kept.get(__name__, ("", 0.0))
+        if not token or time.monotonic() - since > SHARED_S:
+            token = wait_for("Keystone to issue a token to admin", issued, timeout=WAIT)
+            context.kept[__name__] = (token, time.monotonic())
+    return partial(_call, context, token)
 
 
 def _make(context: Context, user: str, password: str, roles: tuple[str, ...]) -> None:
     call = _as_admin(context)
+    # Services converge side by side, and the project and roles are theirs in common.
+    with _MAKING:
+        _make_alone(call, user, password, roles)
+
+
+def _make_alone(call: Any, user: str, password: str, roles: tuple[str, ...]) -> None:
     project = _find_or_make(call, "project", {"name": "service", "domain_id": "default"})
     account = _find(call, "user", {"name": user, "domain_id": "default"})
     if account:
