@@ -178,6 +178,8 @@ class Catalogued:
 class Oslo:
     """The service's own configuration file, read by oslo.config, whose options ``namespace`` declares.
 
+    Those of the groups ``unjudged`` are declared at run time only.
+
     ``sections`` are what services have in common, which the template finds under ``derived.oslo``; see
     :mod:`tripleo_ha.metadata.oslo`.
     """
@@ -185,6 +187,7 @@ class Oslo:
     file: str
     namespace: str
     sections: tuple[str, ...] = ()
+    unjudged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -300,7 +303,8 @@ def _row(document: Mapping[str, Any]) -> Row:
     if identity := fields.get("identity"):
         fields["identity"] = Identity(**{**identity, "roles": tuple(identity.get("roles", Identity.roles))})
     if oslo := fields.get("oslo"):
-        fields["oslo"] = Oslo(**{**oslo, "sections": tuple(oslo.get("sections", ()))})
+        lists = {name: tuple(oslo.get(name, ())) for name in ("sections", "unjudged")}
+        fields["oslo"] = Oslo(**{**oslo, **lists})
     return Row(**fields)
 
 
