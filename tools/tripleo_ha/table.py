@@ -96,16 +96,30 @@ class Wsgi:
 
 
 @dataclass(frozen=True)
+class Program:
+    """A daemon that stays in the foreground: its ``command``, and the user that it runs as."""
+
+    command: tuple[str, ...]
+    user: str
+
+
+@dataclass(frozen=True)
 class Unit:
     """A systemd unit and the files whose change of content restarts (or, with ``reload``, reloads) it.
 
-    One with ``wsgi`` is made from that: the unit when the image is, uWSGI's configuration by the converge run.
+    One with ``wsgi`` or ``program`` is made from that when the image is; uWSGI's configuration by the converge run.
     """
 
     name: str
     files: tuple[str, ...] = ()
     reload: bool = False
     wsgi: Wsgi | None = None
+    program: Program | None = None
+
+    @property
+    def made(self) -> bool:
+        """Whether the image's build makes it, in place of the package's."""
+        return bool(self.wsgi or self.program)
 
 
 @dataclass(frozen=True)
@@ -313,6 +327,8 @@ def _unit(document: Mapping[str, Any]) -> Unit:
     if wsgi := fields.get("wsgi"):
         fields["wsgi"] = Wsgi(**wsgi)
         fields["files"] += (uwsgi_file(fields["name"]),)
+    if program := fields.get("program"):
+        fields["program"] = Program(**{**program, "command": tuple(program["command"])})
     return Unit(**fields)
 
 

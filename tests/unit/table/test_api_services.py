@@ -49,7 +49,8 @@ def test_the_image_of_a_controller_has_every_row() -> None:
 def test_an_api_has_all_that_it_needs(row: Row) -> None:
     assert {"haproxy", "mariadb-galera", "memcached"} <= set(row.after)
     for unit in row.units:
-        assert unit.wsgi
+        if not unit.wsgi:
+            continue
         assert unit.files[-1] == table.uwsgi_file(unit.name)
         ini = parsed(FILES[unit.files[-1]])["uwsgi"]
         (listener,) = [each for each in row.balanced if each.name == unit.wsgi.listener]
@@ -61,13 +62,18 @@ def test_an_api_has_all_that_it_needs(row: Row) -> None:
     assert all("alembic" in work.evidence for work in row.once if "local_databases" in str(work.env))
 
 
-@pytest.mark.parametrize("row", APIS, ids=NAMES)
-def test_an_api_is_made_a_unit_that_replaces_the_packaged_one(row: Row) -> None:
+@pytest.mark.parametrize("row", [row for row in ROWS.values() if image.made_units([row])], ids=lambda row: row.service)
+def test_a_unit_is_made_that_replaces_the_packaged_one(row: Row) -> None:
     for name, text in image.made_units([row]).items():
         unit = next(unit for unit in row.units if unit.name == name)
-        assert unit.wsgi
-        assert f"ExecStart=/usr/bin/uwsgi_python3 --ini {table.uwsgi_file(name)}\n" in text
-        assert f"User={unit.wsgi.user}\n" in text
+        if unit.wsgi:
+            assert f"ExecStart=/usr/bin/uwsgi_python3 --ini {table.uwsgi_file(name)}\n" in text
+            assert f"User={unit.wsgi.user}\n" in text
+        else:
+            assert unit.program
+            assert f"ExecStart={' '.join(unit.program.command)}\n" in text
+            assert f"User={unit.program.user}\n" in text
+        assert ("\nRestart=" in text, "[Install]" in text) == (row.manager == "systemd",) * 2
         assert "Wants=" not in re.sub("^#.*", "", text, flags=re.MULTILINE)
         assert not list(ELEMENTS[row.service].glob(f"static/etc/systemd/system/{name}"))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tripleo_ha import paths, table
 from tripleo_ha.run import run
 from tripleo_ha.table import Row, State
-from tripleo_ha.topology import wsgi
+from tripleo_ha.topology.unit_files import unit_file
 
 TMPFILES = Path("/usr/lib/tmpfiles.d/tripleo-ha-state.conf")
 UNITS = Path("/etc/systemd/system")
@@ -17,7 +17,7 @@ IDENTIFYING = ("/usr/share/tripleo-ha", "/usr/libexec/os-apply-config", "/usr/li
 
 
 def bake() -> None:
-    """Point every directory of state at the state volume, make the units of APIs, and write ``image.json``.
+    """Point every directory of state at the state volume, make the units of rows, and write ``image.json``.
 
     What a package left in such a directory is dropped: the first converge run creates the state anew.
     """
@@ -35,7 +35,7 @@ def bake() -> None:
 
 def made_units(rows: Iterable[Row]) -> dict[str, str]:
     """Return the systemd units that are made from rows, by name."""
-    return {unit.name: wsgi.unit_file(row, unit) for row in rows for unit in row.units if unit.wsgi}
+    return {unit.name: unit_file(row, unit) for row in rows for unit in row.units if unit.made}
 
 
 def tmpfiles(states: Iterable[State]) -> str:

@@ -1,4 +1,4 @@
-"""An API under uWSGI: the systemd unit and uWSGI's configuration, from its row."""
+"""An API under uWSGI: its configuration, from its row."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,43 +6,7 @@ from typing import Any
 from tripleo_ha import endpoints, paths, table
 from tripleo_ha.cluster import Cluster
 from tripleo_ha.errors import Failure
-from tripleo_ha.table import Listener, Row, Unit, Wsgi
-
-STOP_S = 15
-
-
-def unit_file(row: Row, unit: Unit) -> str:
-    """Return the systemd unit; it holds nothing of a cluster.
-
-    It stands in place of the packaged one, which listens on every address, and whose Wants= would start MariaDB and
-    RabbitMQ beside the converge run; a drop-in cannot take those away.
-    """
-    wsgi = _wsgi(unit)
-    return f"""# Made of the row {row.service} by tripleo-ha-node bake.
-[Unit]
-Description={row.summary}
-StartLimitIntervalSec=0
-
-[Service]
-User={wsgi.user}
-Group={wsgi.user}
-Type=notify
-NotifyAccess=all
-WorkingDirectory=~
-RuntimeDirectory={wsgi.user} lock/{wsgi.user}
-# Several units of one user share these.
-RuntimeDirectoryPreserve=yes
-CacheDirectory={wsgi.user}
-ExecStart=/usr/bin/uwsgi_python3 --ini {table.uwsgi_file(unit.name)}
-Restart=always
-RestartSec=500ms
-LimitNOFILE=65535
-TimeoutStartSec=90
-TimeoutStopSec={STOP_S}
-
-[Install]
-WantedBy=multi-user.target
-"""
+from tripleo_ha.table import Listener, Row, Wsgi
 
 
 def configurations(row: Row, cluster: Cluster, metadata: Mapping[str, Any]) -> dict[str, str]:
@@ -54,7 +18,7 @@ def configurations(row: Row, cluster: Cluster, metadata: Mapping[str, Any]) -> d
     found = {}
     for unit in row.units:
         if unit.wsgi:
-            listener = next((each for each in row.balanced if each.name == _wsgi(unit).listener), None)
+            listener = next((each for each in row.balanced if each.name == unit.wsgi.listener), None)
             if listener is None:
                 raise Failure(f"service {row.service}: {unit.name} has no balanced listener {unit.wsgi.listener}")
             lines = _lines(unit.wsgi, listener, cluster.me.ip, metadata[row.metadata]["workers"])
@@ -91,7 +55,3 @@ def _lines(wsgi: Wsgi, listener: Listener, ip: str, workers: int) -> Iterator[st
     if wsgi.health != check:
         yield f"route-run = setpathinfo:{wsgi.health}"
 
-
-def _wsgi(unit: Unit) -> Wsgi:
-    assert unit.wsgi
-    return unit.wsgi
