@@ -34,7 +34,7 @@ def test_boot_binds_state_and_metadata_and_escapes_colons() -> None:
 
 def test_cables_are_plugged_in_pulled() -> None:
     lines = network.cable_lines(NODE, "node")
-    assert "link add ctl2 type veth peer name host0 netns node" in lines
+    assert "link add ctl2 type veth peer name host0 address 02:00:c0:00:02:0d netns node" in lines
     assert "link set pub2 master pub" in lines
     assert not [line for line in lines if line.endswith(" up")]
 

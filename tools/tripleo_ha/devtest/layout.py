@@ -27,6 +27,14 @@ class Network:
         """Return the address of one host on this network."""
         return f"{self.base}.{host}"
 
+    def mac(self, host: int) -> str:
+        """Return the locally administered MAC address of that host's card; a real card keeps its own as well.
+
+        A bridge left alone takes the lowest of its ports': with each cable the client's would change, and the nodes'
+        answers went nowhere until their ARP caches ran out, a minute later.
+        """
+        return ":".join(f"{octet:02x}" for octet in (2, 0, *map(int, self.address(host).split("."))))
+
 
 CONTROL = Network("ctl", "host0", "192.0.2")
 PUBLIC = Network("pub", "host1", "198.51.100")

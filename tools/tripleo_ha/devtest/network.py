@@ -22,7 +22,8 @@ def create(netns: str) -> None:
     for network in NETWORKS:
         if network.bridge not in present:
             # A forwarding delay of 0: a real switch port with portfast, not 15 s of silence after each cable.
-            lines.append(f"link add {network.bridge} type bridge forward_delay 0 mcast_snooping 0")
+            card = f"link add {network.bridge} address {network.mac(CLIENT_HOST)}"
+            lines.append(f"{card} type bridge forward_delay 0 mcast_snooping 0")
         lines.append(f"addr replace {network.address(CLIENT_HOST)}/{network.prefix} dev {network.bridge}")
         lines.append(f"link set {network.bridge} up")
     batch(netns, lines)
@@ -60,7 +61,8 @@ def cable_lines(node: BedNode, netns: str) -> list[str]:
     """Return the ``ip`` commands, run in the bed's namespace, that plug a fresh namespace in; both ends stay down."""
     lines = []
     for network, link in zip(NETWORKS, node.links, strict=True):
-        lines.append(f"link add {link} type veth peer name {network.interface} netns {netns}")
+        card = f"name {network.interface} address {network.mac(FIRST_HOST + node.index)}"
+        lines.append(f"link add {link} type veth peer {card} netns {netns}")
         lines.append(f"link set {link} master {network.bridge}")
     return lines
 
