@@ -49,7 +49,7 @@ DEAD_ENDS = (
 )
 ERLANG = (
     # RabbitMQ's own: net_setuptime 7 s, no TCP_USER_TIMEOUT on the distribution.
-    Edit(f"{RABBIT}/rabbitmq-env.conf", " -kernel net_setuptime 2", ""),
+    Edit(f"{RABBIT}/rabbitmq-env.conf", " -kernel net_setuptime 1", ""),
     Edit(f"{RABBIT}/advanced.config", ", {raw, 6, 18, <<3000:32/native>>}", ""),
 )
 POLL = {"rabbitmq.conf": {"raft.adaptive_failure_detector.poll_interval": 5000}}
