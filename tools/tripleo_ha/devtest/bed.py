@@ -164,6 +164,7 @@ class Bed:
         # SIGKILL alone would let the kernel close the sockets, and the peers would be told.
         network.set_links(self.netns, self.node(node), "down")
         cgroups.kill(self._cgroup(node))
+        network.take_away(self.netns, self.node(node))
 
     def _boot(self, node: str) -> None:
         target = self.node(node)

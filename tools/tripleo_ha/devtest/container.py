@@ -52,12 +52,15 @@ if [ "$(stat -f -c %T /sys/fs/cgroup)" != cgroup2fs ]; then
     umount -l /sys/fs/cgroup
     mount -t cgroup2 cgroup2 /sys/fs/cgroup
 fi
-boot=0
-while :; do
-    boot=$((boot + 1))
+take_away_cables() {
     for link in $LINKS; do
         ip link del "$link" 2>/dev/null || :
     done
+}
+boot=0
+while :; do
+    boot=$((boot + 1))
+    take_away_cables
     ip netns add node
     ip -batch cables
     ip -n node -batch addresses
@@ -69,6 +72,7 @@ while :; do
     mkdir "/run/netns/.cgroup/boot$boot"
     status=0
     sh -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "/run/netns/.cgroup/boot$boot" "$@" || status=$?
+    take_away_cables
     ip netns delete node
     find "/run/netns/.cgroup/boot$boot" -depth -type d -exec rmdir {} +
     [ "$status" = 133 ] || exit "$status"

@@ -43,6 +43,17 @@ def set_links(netns: str, node: BedNode, state: str) -> None:
         batch(netns, lines)
 
 
+def take_away(netns: str, node: BedNode) -> None:
+    """Remove a node's cables, with its interfaces.
+
+    The kernel takes its time over a namespace whose last process is gone. Until then its addresses are there, and
+    answer ARP for a dead node if the cables are plugged in.
+    """
+    present = _links(netns) if exists(netns) else set()
+    if lines := [f"link del {link}" for link in node.links if link in present]:
+        batch(netns, lines)
+
+
 def throttle(netns: str, node: BedNode, megabits: int | None) -> None:
     """Limit what a plugged-in node receives on each network, or lift the limit."""
     if not exists(netns):
