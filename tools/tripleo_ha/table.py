@@ -149,7 +149,8 @@ class Once:
     """Work done once per cluster: ``run`` by the first node, when ``evidence`` does not hold.
 
     ``evidence`` has one key: ``alembic: {database, versions}`` (the schema's heads are those the package ships),
-    ``token: {user, password, project}`` (Keystone issues a token; the password is a path in the metadata) or
+    ``token: {user, password, project}`` (Keystone issues a token; the password is a path in the metadata),
+    ``rows: {database, table}`` (the table, which the work fills last, holds any) or
     ``recorded: {database, distribution}`` (the schema holds a record that it was done with this version of a Python
     distribution, for work that leaves nothing else to see).
     ``{path}`` in an argument of ``run`` stands for that path's value in the metadata; ``env`` maps variables to

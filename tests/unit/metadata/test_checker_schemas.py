@@ -133,7 +133,9 @@ def test_annotations_agree_with_the_table_of_services() -> None:
     assert {name for name in schema.sections() if schema.read(name).get("x-singleton")} == singletons
     assert {row.metadata for row in rows} <= set(schema.sections())
     for row in rows:
-        users = {database.user for database in row.databases} | ({row.broker.user} if row.broker else set())
+        same = [other for other in rows if other.metadata == row.metadata]
+        users = {database.user for other in same for database in other.databases}
+        users |= {other.broker.user for other in same if other.broker}
         for key, child in schema.read(row.metadata)["properties"].items():
             if key in ("database_password", "messaging_password"):
                 assert child["x-user"] in users

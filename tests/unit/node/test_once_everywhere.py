@@ -130,3 +130,21 @@ def test_a_revision_that_another_depends_on_is_no_head() -> None:
     assert evidence.heads(history) == {"contract1", "expand2"}
     last = "revision = 'contract2'\ndown_revision = 'contract1'\ndepends_on = ('expand2',)\n"
     assert evidence.heads([*history, last]) == {"contract2"}
+
+
+@pytest.mark.parametrize(("found", "held"), [([(1,)], True), ([], False), (None, False)])
+def test_a_table_that_the_work_fills_is_evidence(
+    monkeypatch: pytest.MonkeyPatch, found: list[tuple[int]] | None, held: bool
+) -> None:
+    asked = []
+
+    def query(_: object, statement: str) -> list[tuple[int]]:
+        asked.append(statement)
+        if found is None:
+            raise pymysql.err.ProgrammingError(1146, "no such table")
+        return found
+
+    monkeypatch.setattr(sql, "query", query)
+    work = Once("storage", {"rows": {"database": "gnocchi", "table": "archive_policy"}}, ("do",))
+    assert evidence.holds(context(), work) is held
+    assert asked == ["SELECT 1 FROM `gnocchi`.`archive_policy` LIMIT 1"]

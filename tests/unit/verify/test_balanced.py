@@ -7,7 +7,7 @@ from good_cluster import NAMES
 
 from tripleo_ha.cluster import Cluster
 from tripleo_ha.endpoints import Endpoint
-from tripleo_ha.verify import balanced
+from tripleo_ha.verify import balanced, client
 from tripleo_ha.verify.client import BrokerSeen, HttpSeen
 from tripleo_ha.verify.result import Problem
 
@@ -116,6 +116,12 @@ def test_a_token_is_valid_everywhere(cluster: Cluster) -> None:
     assert balanced.token(HttpSeen(EVERYONE, {200: 9}), cluster).ok
     assert not balanced.token(HttpSeen(EVERYONE, {200: 8, 404: 1}), cluster).ok
     assert not balanced.token(HttpSeen({NAMES[0]: 9}, {200: 9}), cluster).ok
+
+
+def test_the_project_that_keystone_puts_into_a_url_is_any() -> None:
+    told = f"http://192.0.2.10:8080/v1/AUTH_{'0a' * 16}"
+    assert client._of_any_project(told) == "http://192.0.2.10:8080/v1/AUTH_%(project_id)s"
+    assert client._of_any_project("http://192.0.2.10:5000/v3") == "http://192.0.2.10:5000/v3"
 
 
 def test_the_catalogue_offers_every_api_where_it_is() -> None:

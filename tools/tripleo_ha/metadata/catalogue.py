@@ -336,6 +336,18 @@ _ALL = (
         "Keep images in a store that all controllers share, or run a single controller.",
     ),
     Rule(
+        "THA270",
+        "No object store",
+        "What is to be kept in Swift is kept nowhere unless another object store is entered in Keystone's catalogue.",
+        "Add the key swift, or on a single controller keep it in files.",
+    ),
+    Rule(
+        "THA271",
+        "Measures on one controller's disk",
+        "Measures that are kept in files of one controller are not found by the others.",
+        "Keep measures in a store that all controllers share, or run a single controller.",
+    ),
+    Rule(
         "THA301",
         "Two documents for one node",
         "Only one of them can be the node's.",

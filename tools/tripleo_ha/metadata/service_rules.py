@@ -97,6 +97,29 @@ def shared_images(document: Document) -> Iterator[Finding]:
         yield Finding("THA230", ("glance", "store"), message, "a store that all controllers share: swift")
 
 
+_STORES = (("glance", "store"), ("gnocchi", "storage"))
+"""Where it says whether something is kept in Swift."""
+
+
+@needs()
+def object_store(document: Document) -> Iterator[Finding]:
+    """What is to be kept in Swift has a Swift."""
+    for name, key in _STORES:
+        if name in document and "swift" not in document and value_of(document, name, key) == "swift":
+            path: Path = (name, key) if key in document[name] else (name,)
+            message = "an object store is to be used, and none is run"
+            yield Finding("THA270", path, message, "the key swift", severity="warning", on_key=True)
+
+
+@needs("cluster", "gnocchi")
+def shared_measures(document: Document) -> Iterator[Finding]:
+    """Where there are several controllers, measures are in a store that all of them reach."""
+    count = len(document["cluster"]["nodes"])
+    if count > 1 and value_of(document, "gnocchi", "storage") == "file":
+        message = f"measures in files of each of {count} controllers"
+        yield Finding("THA271", ("gnocchi", "storage"), message, "a store that all controllers share: swift")
+
+
 @needs()
 def ports(document: Document) -> Iterator[Finding]:
     """No setting in an ``extra`` map takes a port that another service of the image listens on."""
@@ -139,4 +162,13 @@ def _listeners() -> dict[int, set[str]]:
     return found
 
 
-RULES: tuple[Rule, ...] = (consensus, authkey_size, fencing, key_repositories, shared_images, ports)
+RULES: tuple[Rule, ...] = (
+    consensus,
+    authkey_size,
+    fencing,
+    key_repositories,
+    shared_images,
+    object_store,
+    shared_measures,
+    ports,
+)

@@ -29,7 +29,9 @@ def holds(context: Context, work: Once) -> bool:
         return identity.authenticate(context, token["user"], password, token["project"]) is not None
     if recorded := work.evidence.get("recorded"):
         return _recorded(work.name, recorded["database"]) == version_of(recorded["distribution"])
-    raise Failure(f"{work.name}: no such evidence: {', '.join(work.evidence)}", "one of alembic, recorded, token")
+    if rows := work.evidence.get("rows"):
+        return _has_rows(rows["database"], rows["table"])
+    raise Failure(f"{work.name}: no such evidence: {', '.join(work.evidence)}", "one of alembic, recorded, rows, token")
 
 
 def record(work: Once) -> None:
@@ -62,6 +64,18 @@ def _recorded(name: str, database: str) -> str:
             return str(found[0][0]) if found else ""
     except pymysql.err.ProgrammingError:  # no such table: nothing was ever recorded
         return ""
+
+
+def _has_rows(database: str, table: str) -> bool:
+    import pymysql
+
+    from tripleo_ha.node import sql
+
+    try:
+        with sql.root() as connection:
+            return bool(sql.query(connection, f"SELECT 1 FROM `{database}`.`{table}` LIMIT 1"))  # noqa: S608
+    except pymysql.err.ProgrammingError:  # no such table
+        return False
 
 
 def version_of(distribution: str) -> str:

@@ -16,6 +16,7 @@ MODULES = {
     "rabbitmq": "tripleo_ha.node.rabbitmq",
     "service": "tripleo_ha.node.service",
     "singleton": "tripleo_ha.node.singleton",
+    "swift": "tripleo_ha.node.swift",
     "trust": "tripleo_ha.node.trust",
 }
 

@@ -15,7 +15,7 @@ from tripleo_ha.metadata import check, derived, schema
 from tripleo_ha.node import base, trust
 from tripleo_ha.table import Row
 from tripleo_ha.templates.render import Rendered, render
-from tripleo_ha.topology import firewall, galera_config, haproxy, wsgi
+from tripleo_ha.topology import firewall, galera_config, haproxy, swift, wsgi
 
 
 def accepted(document: Mapping[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
@@ -76,6 +76,9 @@ def _of_services(rows: Sequence[Row], members: Cluster, metadata: Mapping[str, A
         authkey = base64.b64decode(metadata["pacemaker"]["corosync_authkey"])
         yield "/etc/corosync/authkey", Rendered(authkey, 0o400, origin=origin)
     for row in rows:
+        if row.handler == "swift":
+            for path, ring in swift.rings(members, row, metadata["swift"]["part_power"]).items():
+                yield path, Rendered(ring, 0o644, origin=row.service)
         for path, text in wsgi.configurations(row, members, metadata).items():
             yield path, _text(text, row.service)
 

@@ -29,6 +29,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "node/galera*.py": ("mysql.recovery",),
     "node/identity.py": ("derived.urls", "keystone.admin_password"),
     "node/rabbitmq*.py": ("rabbit.erlang_cookie",),
+    "node/swift.py": ("swift.part_power",),
     "node/trust.py": ("tls.ca",),
     "topology/firewall.py": ("base.ssh_sources",),
     "topology/galera*.py": ("mysql.gcache_mb", "mysql.failure_detection_s", "mysql.extra"),

@@ -3,6 +3,7 @@
 import functools
 import http.client
 import json
+import re
 import socket
 import ssl
 import uuid
@@ -263,7 +264,7 @@ def issue_token(
 
 
 def catalogue(address: str, port: int, token: str, timeout: float = TIMEOUT) -> list[Endpoint]:
-    """Return the catalogue that Keystone shows to the holder of a token.
+    """Return the catalogue that Keystone shows to the holder of a token, with ``%(project_id)s`` for a project's id.
 
     :raises OSError: nobody answered.
     :raises Failure: the answer is no catalogue.
@@ -275,10 +276,14 @@ def catalogue(address: str, port: int, token: str, timeout: float = TIMEOUT) -> 
     if answer.status != 200:
         raise Failure(f"Keystone answered {answer.status} to a request for the catalogue")
     return [
-        Endpoint(service["type"], service["name"], each["interface"], each["region_id"], each["url"])
+        Endpoint(service["type"], service["name"], each["interface"], each["region_id"], _of_any_project(each["url"]))
         for service in json.loads(content)["catalog"]
         for each in service["endpoints"]
     ]
+
+
+def _of_any_project(url: str) -> str:
+    return re.sub(r"[0-9a-f]{32}", "%(project_id)s", url)
 
 
 def validate_token(

@@ -1,0 +1,150 @@
+"""The object store and telemetry: what in their files must agree with rows, with each other and with other services."""
+
+import configparser
+import re
+from pathlib import Path
+
+import pytest
+
+from tripleo_ha import paths, table
+from tripleo_ha.metadata import generate
+from tripleo_ha.metadata.generate import Description, numbered
+from tripleo_ha.metadata.passwords import Passwords
+from tripleo_ha.node import preview
+from tripleo_ha.templates.render import Rendered
+from tripleo_ha.topology import swift
+
+FULL = generate.profile("full")
+ROWS = {row.service: row for row in table.load()}
+
+
+def rendered(count: int = 3, **overrides: object) -> dict[str, Rendered]:
+    description = Description(numbered(count), services=FULL, overrides=overrides)
+    (document, *_) = generate.generate(description, Passwords({}).completed(FULL)).values()
+    metadata = preview.accepted(document, tuple(ROWS.values()))
+    return preview.files(paths.elements(), metadata, tuple(ROWS.values()))
+
+
+FILES = rendered()
+
+
+def parsed(files: dict[str, Rendered], path: str) -> configparser.ConfigParser:
+    """As its reader does: a section that stands twice is one for oslo.config and an error for Swift."""
+    parser = configparser.ConfigParser(interpolation=None, default_section="", strict="/swift/" in path)
+    parser.read_string(files[path].body.decode())
+    return parser
+
+
+def proxy(files: dict[str, Rendered] = FILES) -> configparser.ConfigParser:
+    return parsed(files, "/etc/swift/proxy-server.conf.d/10-tripleo-ha.conf")
+
+
+@pytest.mark.parametrize("kind", ["proxy", *swift.KINDS])
+def test_a_server_of_swift_listens_where_its_row_says(kind: str) -> None:
+    found = parsed(FILES, f"/etc/swift/{kind}-server.conf.d/10-tripleo-ha.conf")
+    service, name = ("swift-proxy", "swift") if kind == "proxy" else ("swift-storage", f"swift-{kind}")
+    (listener,) = [each for each in ROWS[service].listeners if each.name == name]
+    assert found["DEFAULT"]["bind_port"] == str(listener.port)
+    assert found["DEFAULT"]["bind_ip"] == "192.0.2.11"
+    assert listener.processes == (f"swift-{kind}-server"[:15],)
+
+
+def test_every_filter_of_a_pipeline_is_declared() -> None:
+    for path in FILES:
+        if path.startswith("/etc/swift/") and b"[pipeline:main]" in FILES[path].body:
+            found = parsed(FILES, path)
+            *filters, app = found["pipeline:main"]["pipeline"].split()
+            assert f"app:{app}" in found
+            assert {f"filter:{name}" for name in filters} <= set(found.sections()), path
+
+
+def test_copies_go_where_the_controllers_rsync_writes() -> None:
+    daemon = FILES["/etc/swift/rsyncd.conf"].body.decode()
+    (listener,) = [each for each in ROWS["swift-storage"].listeners if each.name == "swift-rsync"]
+    assert f"port = {listener.port}\n" in daemon
+    (state,) = ROWS["swift-storage"].state
+    devices = str(Path(f"{paths.STATE}{state.path}").parent)
+    assert Path(state.path).name == swift.DEVICE
+    for kind in swift.KINDS:
+        found = parsed(FILES, f"/etc/swift/{kind}-server.conf.d/10-tripleo-ha.conf")
+        assert found["DEFAULT"]["devices"] == devices
+        assert found[f"{kind}-replicator"]["rsync_module"] == f"rsync://{{replication_ip}}:{listener.port}/{kind}"
+    assert re.findall(r"path = (\S+)", daemon) == [devices] * 3
+    assert re.findall(r"^\[(\w+)\]", daemon, re.MULTILINE) == list(swift.KINDS)
+
+
+def test_services_that_keep_something_in_swift_may_and_no_other_service_may() -> None:
+    operators = set(proxy()["filter:keystoneauth"]["operator_roles"].split(", "))
+    keepers = {
+        row.identity.user for row in ROWS.values() if row.identity and operators & set(row.identity.roles) - {"admin"}
+    }
+    assert keepers == {"glance", "gnocchi"}
+    assert ROWS["ceilometer-agent-central"].identity
+    reseller = proxy()["filter:keystoneauth"]["reseller_admin_role"]
+    assert reseller in ROWS["ceilometer-agent-central"].identity.roles
+
+
+def test_a_proxy_that_is_left_is_asked_where_the_flag_is() -> None:
+    (listener,) = ROWS["swift-proxy"].balanced
+    assert proxy()["filter:healthcheck"]["disable_path"] == f"{paths.RUNTIME}/draining/{listener.name}"
+    assert proxy()["filter:healthcheck"]["paste.filter_factory"] == "tripleo_ha_swift:healthcheck"
+    module = paths.elements() / "swift-proxy/static/usr/lib/python3/dist-packages/tripleo_ha_swift.py"
+    assert "status=404" in module.read_text()
+
+
+def test_swifts_secrets_are_its_own_to_read() -> None:
+    secrets = {str(value).encode() for value in Passwords({}).completed(("swift",)).of("swift").values()}
+    assert len(secrets) == 3
+    for path in ("/etc/swift/swift.conf", "/etc/swift/proxy-server.conf.d/10-tripleo-ha.conf"):
+        assert (FILES[path].mode, FILES[path].group) == (0o640, "swift")
+
+
+def test_a_unit_of_swift_restarts_for_each_file_that_it_reads() -> None:
+    for row in (ROWS["swift-proxy"], ROWS["swift-storage"]):
+        for unit in row.units:
+            assert unit.program
+            read = unit.program.command[-1].rpartition("=")[2]
+            wanted = {path for path in FILES if path == read or path.startswith(f"{read}/")}
+            assert wanted
+            assert wanted <= set(unit.files), unit.name
+            assert set(unit.files) <= set(FILES), unit.name
+
+
+def test_extra_settings_of_swift_stand_in_each_servers_directory() -> None:
+    files = rendered(swift={"extra": {"filter:tempurl": {"methods": "GET"}}})
+    for kind in ("proxy", *swift.KINDS):
+        found = parsed(files, f"/etc/swift/{kind}-server.conf.d/90-extra.conf")
+        assert dict(found["filter:tempurl"]) == {"methods": "GET"}
+
+
+def test_gnocchi_keeps_measures_where_it_is_told() -> None:
+    found = parsed(FILES, "/etc/gnocchi/gnocchi.conf")
+    assert found["storage"]["driver"] == "swift"
+    assert found["storage"]["swift_user"] == found["keystone_authtoken"]["username"]
+    assert found["storage"]["swift_key"] == found["keystone_authtoken"]["password"]
+    assert found["indexer"]["url"] == found["database"]["connection"]
+    alone = parsed(rendered(1, gnocchi={"storage": "file"}), "/etc/gnocchi/gnocchi.conf")
+    assert alone["storage"]["driver"] == "file"
+    (state,) = ROWS["gnocchi"].state
+    assert alone["storage"]["file_basepath"] == state.path
+
+
+def test_the_storage_is_made_after_the_user_that_it_is_made_as() -> None:
+    order = [row.service for row in table.load()]
+    wanted = ["swift-storage", "swift-proxy", "gnocchi-metricd"]
+    assert sorted(wanted, key=order.index) == wanted
+    assert {"gnocchi", "swift-proxy"} <= set(ROWS["gnocchi-metricd"].after)
+    assert "gnocchi" in ROWS["ceilometer-agent-notification"].after
+
+
+def test_the_notification_agent_is_let_do_what_it_consumes() -> None:
+    found = parsed(FILES, "/etc/ceilometer/ceilometer.conf")
+    broker = ROWS["ceilometer-agent-central"].broker
+    assert broker
+    for name in (found["notification"]["notification_control_exchanges"], "notifications.sample"):
+        for permission in (broker.configure, broker.write, broker.read):
+            assert re.search(permission, name), name
+    aodh = ROWS["aodh"].broker
+    assert aodh
+    assert re.search(aodh.configure, "alarming.sample")
+    assert not re.search(aodh.configure, "notifications.sample")
