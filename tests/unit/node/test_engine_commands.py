@@ -69,7 +69,7 @@ WHOLE, OTHERS, APART = members("abc", "abc"), members("abc", "bc"), members("bc"
 def test_what_follows_for_a_broker_is_told_with_its_reason(
     mine: Membership | None, told: dict[str, Membership], joined: bool, step: Step, word: str
 ) -> None:
-    found = outlook("a", "abc", mine, told, joined=joined)
+    found = outlook("a", "abc", mine, told, {"a": joined, "b": False, "c": False})
     assert found.step is step
     assert word in found.reason
 
@@ -79,16 +79,22 @@ def broker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """This node's broker, its peers' and what was done."""
     nodes = tuple(SimpleNamespace(name=name) for name in "abc")
     context = SimpleNamespace(metadata={}, cluster=SimpleNamespace(nodes=nodes, me=nodes[0]))
-    row = SimpleNamespace(units=(SimpleNamespace(name="rabbitmq-server.service"),))
+    row = SimpleNamespace(service="rabbitmq-cluster", units=(SimpleNamespace(name="rabbitmq-server.service"),))
     played = SimpleNamespace(found=CheckResult(False, "the broker's management API does not answer"), told={}, done=[])
     monkeypatch.setattr(healing, "LOCK", tmp_path / "lock")
     monkeypatch.setattr(rabbitmq_cli, "load", lambda: (context, row))
     monkeypatch.setattr(rabbitmq_cli, "look", lambda context: played.found)
-    monkeypatch.setattr(rabbitmq_cli.rabbitmq, "told_by_peers", lambda context: played.told)
+    def statuses(context: Any) -> dict[str, Any]:
+        return {
+            name: {"checks": {"rabbitmq": {"facts": {"members": seen.members, "running": seen.running}}}}
+            for name, seen in played.told.items()
+        }
+
+    monkeypatch.setattr(rabbitmq_cli.rabbitmq, "_statuses", statuses)
     monkeypatch.setattr(rabbitmq_cli.broker, "has_joined", lambda: True)
     monkeypatch.setattr(rabbitmq_cli.broker, "wipe", lambda name: played.done.append("wipe"))
     monkeypatch.setattr(rabbitmq_cli.units, "stop", lambda name: played.done.append("stop"))
-    monkeypatch.setattr(rabbitmq_cli.rabbitmq, "converge", lambda context, row: played.done.append("converge"))
+    monkeypatch.setattr(rabbitmq_cli.rabbitmq, "converge", lambda *_, **__: played.done.append("converge"))
     return played
 
 

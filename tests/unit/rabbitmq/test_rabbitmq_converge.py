@@ -27,6 +27,7 @@ class Node:
         self.outcome = "unchanged"
         self.calls: list[tuple[str, ...]] = []
         self.peers: dict[str, tuple[str, str]] = {}
+        self.joined: dict[str, bool] = {}
 
 
 @pytest.fixture
@@ -55,11 +56,12 @@ def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fake_broker: Any) -> I
     monkeypatch.setattr(broker, "ctl", ctl)
 
     def peer(self: Context, node: cluster.Node, timeout: float = 2.0) -> dict[str, Any] | None:
-        if node.name not in played.peers:
+        if node.name not in {*played.peers, *played.joined}:
             return None
-        members, running = played.peers[node.name]
+        members, running = played.peers.get(node.name, ("", ""))
         facts = {"members": list(members), "running": list(running)}
-        return {"checks": {"rabbitmq": {"healthy": True, "facts": facts}}}
+        published = {"joined": played.joined[node.name]} if node.name in played.joined else {}
+        return {"checks": {"rabbitmq": {"healthy": True, "facts": facts}}, "published": {ROW.service: published}}
 
     monkeypatch.setattr(Context, "peer", peer)
     broker.write_cookie(COOKIE)
@@ -180,7 +182,7 @@ def test_a_first_start_has_an_administrator_and_leaves_no_password_behind(
     well: Any, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broker.wipe("a")
-    node.active = False
+    node.active, node.joined = False, {"b": False, "c": False}
     seen: list[tuple[str, int]] = []
 
     def ensure(*arguments: object, **options: object) -> str:
@@ -202,13 +204,35 @@ def test_an_empty_disk_s_former_self_is_forgotten_before_the_start(well: Any, no
     assert node.calls == [("start", "epmd.service"), ("forget_cluster_node", "rabbit@a", "at b")]
 
 
-def test_an_empty_disk_waits_until_the_peers_noticed(well: Any, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rabbitmq, "DOWN_TIMEOUT", 0.0)
+@pytest.mark.parametrize(
+    ("peers", "joined", "why"),
+    [
+        ({"b": ("abc", "abc")}, {"c": True}, "have not noticed yet"),
+        ({}, {"b": False}, "c must say first"),
+        ({}, {"b": True, "c": True}, "b, c must run with a majority first"),
+        ({"b": ("abc", "b")}, {"c": True}, "b, c must run with a majority first"),
+    ],
+)
+def test_an_empty_disk_waits_for_the_others(
+    well: Any, node: Node, monkeypatch: pytest.MonkeyPatch, peers: Any, joined: dict[str, bool], why: str
+) -> None:
+    monkeypatch.setattr(rabbitmq, "FIRST_START_TIMEOUT", 0.0)
     broker.wipe("a")
-    node.active = False
-    node.peers = {"b": ("abc", "abc")}
-    with pytest.raises(TimedOut, match="to notice that a is down"):
+    node.active, node.outcome = False, "started"
+    node.peers, node.joined = peers, joined
+    with pytest.raises(TimedOut, match=why):
         rabbitmq.converge(context(), ROW)
+    assert node.calls == []
+    rabbitmq.converge(context(), ROW, anew=True)
+    assert broker.has_joined()
+
+
+def test_what_an_interrupted_first_start_left_is_dropped_where_a_cluster_runs(well: Any, node: Node) -> None:
+    broker.JOINED.unlink()
+    node.active, node.outcome = False, "started"
+    node.peers = {"b": ("bc", "bc")}
+    rabbitmq.converge(context(), ROW)
+    assert not broker.has_begun("a")
 
 
 def test_data_of_a_removed_controller_is_dropped_when_it_is_wanted_again(well: Any, node: Node) -> None:

@@ -173,6 +173,39 @@ def test_there_is_no_former_self_to_forget(told: dict[str, Membership]) -> None:
     assert decide.remembered_by("a", told) is None
 
 
+HELD_BACK = {
+    # Its cluster runs, or can; it has not noticed that this one is down.
+    ("abc", "abc", "", ""): True,
+    ("abc", "bc", "", ""): False,
+    ("abc", "b", "c", ""): True,
+    # Nobody runs yet: those with data come first, and everybody has told.
+    (None, None, "bc", ""): True,
+    (None, None, "b", "c"): True,
+    (None, None, "b", ""): True,
+    (None, None, "", "b"): True,
+    (None, None, "", "bc"): False,
+}
+
+
+@pytest.mark.parametrize(("members", "running", "with_data", "empty"), HELD_BACK)
+def test_an_empty_broker_starts_only_where_it_can_do_no_harm(
+    members: str | None, running: str | None, with_data: str, empty: str
+) -> None:
+    told = {"b": seen(members, running)} if members and running else {}
+    joined = {**dict.fromkeys(with_data, True), **dict.fromkeys(empty, False)}
+    wanted = HELD_BACK[members, running, with_data, empty]
+    assert bool(decide.held_back("a", "abc", told, joined)) == wanted
+
+
+def test_a_first_start_that_was_cut_short_on_most_nodes_goes_on() -> None:
+    joined = {"b": True, "c": False}
+    assert decide.held_back("a", "abc", {}, joined)
+    assert not decide.held_back("a", "abc", {}, joined, begun=True)
+    assert decide.held_back("a", "abc", {}, {"b": True, "c": True}, begun=True)
+    assert decide.held_back("a", "abc", {}, {"b": True}, begun=True)
+
+
+
 @pytest.mark.parametrize(
     ("mine", "told", "apart"),
     [

@@ -15,20 +15,23 @@ from tripleo_ha.run import CommandFailed
 from tripleo_ha.table import Row
 from tripleo_ha.topology import rabbitmq as decide
 from tripleo_ha.topology.rabbitmq import Membership
+from tripleo_ha.topology.rabbitmq_outlook import Outlook, Step, outlook
 from tripleo_ha.waiting import wait_for
 
 KHEPRI = "khepri_db"
 EPMD = "epmd.service"
-NOBODY = "nobody"
 PEER_TIMEOUT = 1.0
 API_TIMEOUT = 60.0
 USERS_TIMEOUT = 180.0
-DOWN_TIMEOUT = 60.0
+FIRST_START_TIMEOUT = 300.0
+"""Seconds that a broker with an empty disk waits for the others; the run then fails, and the next one waits again."""
 ROOM_INTERVAL = 1.0
 
 
-def converge(context: Context, row: Row) -> None:
+def converge(context: Context, row: Row, *, anew: bool = False) -> None:
     """Have this node's broker run as a member of the cluster.
+
+    :param anew: an operator says that what other controllers may hold is lost: an empty broker waits for none of them.
 
     :raises Failure: it does not start, or is in a cluster of its own.
     :raises TimedOut: a peer that does what is done once for all did not do it.
@@ -41,7 +44,7 @@ def converge(context: Context, row: Row) -> None:
     if running:
         _users(context)
     else:
-        _before_start(context)
+        _before_start(context, row, anew)
     started = _ensure(context, row) != "unchanged"
     broker.apply_settings(context, decide.live_settings(_order(context)), just_started=started)
     with _admin(context) as api:
@@ -54,22 +57,45 @@ def converge(context: Context, row: Row) -> None:
         _forget_gone(context, api, seen)
     if broker_is_new:
         broker.note_joined()
-    context.publish(row.service, generation=rolling.generation(context.metadata, row))
+    context.publish(row.service, joined=True, generation=rolling.generation(context.metadata, row))
 
 
 def told_by_peers(context: Context) -> dict[str, Membership]:
     """Return what the brokers of the reachable peers say of their cluster; those that don't run say nothing."""
-    peers = context.cluster.peers
-    if not peers:
-        return {}
-    with ThreadPoolExecutor(max_workers=len(peers)) as pool:
-        answers = list(pool.map(lambda node: context.peer(node, timeout=PEER_TIMEOUT), peers))
+    return memberships(_statuses(context))
+
+
+def memberships(statuses: Mapping[str, Mapping[str, Any]]) -> dict[str, Membership]:
+    """Return what each broker that runs says of its cluster, from what the nodes tell."""
     told = {}
-    for node, status in zip(peers, answers, strict=True):
-        facts = (status or {}).get("checks", {}).get("rabbitmq", {}).get("facts", {})
+    for name, status in statuses.items():
+        facts = status.get("checks", {}).get("rabbitmq", {}).get("facts", {})
         if facts.get("running"):
-            told[node.name] = Membership(frozenset(facts["members"]), frozenset(facts["running"]))
+            told[name] = Membership(frozenset(facts["members"]), frozenset(facts["running"]))
     return told
+
+
+def ever_joined(statuses: Mapping[str, Mapping[str, Any]], service: str) -> dict[str, bool]:
+    """Return whether each node's broker was ever a member, of the nodes whose converge run has said so this boot."""
+    published = {name: status.get("published", {}).get(service, {}) for name, status in statuses.items()}
+    return {name: facts["joined"] for name, facts in published.items() if "joined" in facts}
+
+
+def foresee(context: Context, row: Row, mine: Membership | None) -> Outlook:
+    """Say what follows for this node's broker from what the peers tell.
+
+    :param mine: what it says of its cluster, or None when it does not answer.
+    """
+    statuses, me = _statuses(context), context.cluster.me.name
+    joined = {**ever_joined(statuses, row.service), me: broker.has_joined()}
+    return outlook(me, _order(context), mine, memberships(statuses), joined, begun=broker.has_begun(me))
+
+
+def _statuses(context: Context) -> dict[str, dict[str, Any]]:
+    peers = context.cluster.peers
+    with ThreadPoolExecutor(max_workers=max(len(peers), 1)) as pool:
+        answers = list(pool.map(lambda node: context.peer(node, timeout=PEER_TIMEOUT), peers))
+    return {node.name: status for node, status in zip(peers, answers, strict=True) if status}
 
 
 def step_aside(context: Context, row: Row) -> None:
@@ -93,11 +119,8 @@ def step_aside(context: Context, row: Row) -> None:
 
 
 def _healthy_peers(context: Context) -> list[str]:
-    peers = context.cluster.peers
-    with ThreadPoolExecutor(max_workers=max(len(peers), 1)) as pool:
-        answers = list(pool.map(lambda node: context.peer(node, timeout=PEER_TIMEOUT), peers))
-    told = zip(peers, answers, strict=True)
-    return [node.name for node, status in told if (status or {}).get("checks", {}).get("rabbitmq", {}).get("healthy")]
+    statuses = _statuses(context).items()
+    return [name for name, status in statuses if status.get("checks", {}).get("rabbitmq", {}).get("healthy")]
 
 
 def whole(status: Mapping[str, Any]) -> bool:
@@ -126,33 +149,39 @@ def _cookie(context: Context, unit: str, running: bool) -> None:
     context.changed("rabbitmq: Erlang cookie")
 
 
-def _before_start(context: Context) -> None:
+def _before_start(context: Context, row: Row, anew: bool) -> None:
     me = context.cluster.me.name
-    if broker.has_joined():
-        if peer := decide.forgotten_by(me, _order(context), told_by_peers(context)):
-            broker.wipe(me)
-            context.changed(f"rabbitmq: data from before this node was removed dropped; {peer} knows it no longer")
-    else:
-        _forget_former_self(context, me)
+    if broker.has_joined() and (peer := decide.forgotten_by(me, _order(context), told_by_peers(context))):
+        broker.wipe(me)
+        context.changed(f"rabbitmq: data from before this node was removed dropped; {peer} knows it no longer")
+    context.publish(row.service, joined=broker.has_joined())
     if not broker.has_joined():
+        if not anew:
+            _await_others(context, row)
+        _drop_former_self(context, me)
         broker.prepare_first_start(context.metadata["rabbit"]["admin_password"])
 
 
-def _forget_former_self(context: Context, me: str) -> None:
-    """Have the cluster forget a member whose disk is gone.
+def _await_others(context: Context, row: Row) -> None:
+    reason = [""]
 
-    It must not come back as that member: Raft would count its vote twice.
+    def may_start() -> bool:
+        foreseen = foresee(context, row, None)
+        reason[0] = foreseen.reason
+        return foreseen.step is not Step.WAIT
+
+    wait_for("the other controllers' brokers", may_start, timeout=FIRST_START_TIMEOUT, why=lambda: reason[0])
+
+
+def _drop_former_self(context: Context, me: str) -> None:
+    """Where a cluster runs, have it forget the member whose disk is gone, and begin with an empty disk.
+
+    It must not come back as that member: Raft would count its vote twice. And only an empty one looks for a cluster.
     """
-
-    def old_self() -> str | None:
-        told = told_by_peers(context)
-        if any(me in seen.running for seen in told.values()):
-            return None
-        return decide.remembered_by(me, told) or NOBODY
-
-    peer = wait_for(f"the peers' brokers to notice that {me} is down", old_self, timeout=DOWN_TIMEOUT)
-    if peer != NOBODY:
+    told = told_by_peers(context)
+    if decide.runs_elsewhere(told):
         broker.wipe(me)
+    if peer := decide.remembered_by(me, told):
         units.start(EPMD)
         broker.forget(me, through=peer)
         context.changed(f"rabbitmq: {peer} forgot this node's former self, whose disk is gone")

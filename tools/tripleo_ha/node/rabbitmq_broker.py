@@ -75,6 +75,11 @@ def has_joined() -> bool:
     return JOINED.exists()
 
 
+def has_begun(name: str) -> bool:
+    """Tell whether a broker was ever started on this disk."""
+    return (HOME / "mnesia" / f"rabbit@{name}").exists()
+
+
 def note_joined() -> None:
     """Remember that this disk holds a member; what only the first start needs, a password, goes."""
     write_file(JOINED, "", owner=owner())

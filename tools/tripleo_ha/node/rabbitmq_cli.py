@@ -14,7 +14,7 @@ from tripleo_ha.node.health.rabbitmq import Memory, check
 from tripleo_ha.node.health.result import CheckResult
 from tripleo_ha.table import Row
 from tripleo_ha.topology.rabbitmq import Membership
-from tripleo_ha.topology.rabbitmq_outlook import Outlook, Step, joinable, outlook
+from tripleo_ha.topology.rabbitmq_outlook import Outlook, Step, joinable
 
 HANDLER = "rabbitmq"
 
@@ -54,9 +54,9 @@ def aside(arguments: argparse.Namespace) -> int:
 
 def status(arguments: argparse.Namespace) -> int:
     """Print what this node's broker says; return 0 when it may be sent clients, else 1."""
-    context, _ = load()
+    context, row = load()
     found = look(context)
-    next_step = foresee(context, found)
+    next_step = foresee(context, row, found)
     names = [node.name for node in context.cluster.nodes]
     lines = [*as_text(found, names), f"{context.cluster.me.name}: {next_step.step.value}: {next_step.reason}"]
     print(as_json(found, next_step) if arguments.format == "json" else "\n".join(lines))  # noqa: T201
@@ -68,12 +68,11 @@ def look(context: Context) -> CheckResult:
     return check(context.metadata, Memory(), leaves_word=False)
 
 
-def foresee(context: Context, found: CheckResult) -> Outlook:
+def foresee(context: Context, row: Row, found: CheckResult) -> Outlook:
     """Say what follows from what this node's broker and its peers' tell."""
-    names = [node.name for node in context.cluster.nodes]
     facts = found.facts
     mine = Membership(frozenset(facts["members"]), frozenset(facts["running"])) if facts.get("running") else None
-    return outlook(context.cluster.me.name, names, mine, rabbitmq.told_by_peers(context), joined=broker.has_joined())
+    return rabbitmq.foresee(context, row, mine)
 
 
 def recover(arguments: argparse.Namespace) -> int:
@@ -85,7 +84,7 @@ def recover(arguments: argparse.Namespace) -> int:
     context, row = load()
     with healing.no_run():
         found = look(context)
-        if found.healthy and (step := foresee(context, found)).step is not Step.RECOVER:
+        if found.healthy and (step := foresee(context, row, found)).step is not Step.RECOVER:
             raise Failure(f"this node's broker is healthy ({step.reason}): nothing is to be recovered")
         peer = joinable(context.cluster.me.name, rabbitmq.told_by_peers(context))
         if peer is None and not arguments.majority_is_lost:
@@ -99,7 +98,7 @@ def recover(arguments: argparse.Namespace) -> int:
         LOG.info("rabbitmq: what this node's broker holds is dropped, and it %s", follows)
         units.stop(row.units[0].name)
         broker.wipe(context.cluster.me.name)
-        rabbitmq.converge(context, row)
+        rabbitmq.converge(context, row, anew=arguments.majority_is_lost)
     return status(argparse.Namespace(format="table"))
 
 

@@ -210,6 +210,41 @@ def remembered_by(me: str, told: Mapping[str, Membership]) -> str | None:
     return None
 
 
+def held_back(
+    me: str, order: Sequence[str], told: Mapping[str, Membership], joined: Mapping[str, bool], *, begun: bool = False
+) -> str:
+    """Return why a broker that is not known to have joined must not start yet, or nothing.
+
+    A member by name only, it has the others drop what they hold when it meets them while they come back themselves:
+    RabbitMQ 4 takes its own empty list of members for the cluster's and resets the rest. So a cluster that runs must be
+    there to forget it and take it in, or everybody must have said that there has never been one. One that began its
+    first start may already be a member, and is let in where those who know that they are cannot be a majority alone.
+
+    :param told: what each reachable peer's broker, if it runs, says of its cluster.
+    :param joined: of each peer whose converge run has said so, whether its disk's broker was ever a member.
+    :param begun: whether a first start was begun on this disk, and cut short.
+    """
+    if any(me in seen.running for seen in told.values()):
+        return "the others' brokers have not noticed yet that this one is down"
+    if runs_elsewhere(told):
+        return ""
+    if silent := [name for name in order if name != me and name not in joined and name not in told]:
+        return f"{_words(silent)} must say first whether the cluster's data are there"
+    holders = [name for name in order if name in told or joined.get(name)]
+    if holders and (not begun or 2 * len(holders) > len(order)):
+        return f"{_words(holders)} must run with a majority first: there the cluster's data are"
+    return ""
+
+
+def runs_elsewhere(told: Mapping[str, Membership]) -> bool:
+    """Tell whether some peer's broker is in a cluster that can commit."""
+    return any(seen.has_majority for seen in told.values())
+
+
+def _words(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
 def stands_alone(order: Sequence[str], mine: Membership, told: Mapping[str, Membership]) -> str | None:
     """Return a peer that runs another cluster than this node's, or None when there is one cluster.
 
