@@ -128,7 +128,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Database:
-    """A schema of the row's own, with a user of the same rights' width: everything on it, nothing elsewhere.
+    """A schema of the row's own, with a user that has all rights on it; several of a row may have the same user.
 
     ``section`` is where the service's configuration says how it is reached.
     """
