@@ -100,11 +100,13 @@ class Program:
     """A daemon that stays in the foreground: its ``command``, and the user that it runs as.
 
     Told to end, it may take ``stop_s`` seconds to finish what it is at; then it is killed.
+    ``listener`` is the balanced one that it serves, if its health check says that clients are to leave.
     """
 
     command: tuple[str, ...]
     user: str
     stop_s: int = 15
+    listener: str = ""
 
 
 @dataclass(frozen=True)
@@ -254,6 +256,11 @@ class Row:
     def balanced(self) -> tuple[Listener, ...]:
         """The listeners that HAProxy offers on a virtual IP."""
         return tuple(listener for listener in self.listeners if listener.balance)
+
+    def drained_with(self, unit: Unit) -> tuple[Listener, ...]:
+        """Return the balanced listeners that are left before a unit stops: all of them, unless it names its own."""
+        served = unit.wsgi or unit.program
+        return tuple(each for each in self.balanced if served is None or each.name == served.listener)
 
 
 def load_row(path: Path) -> Row:
