@@ -96,7 +96,23 @@ def _credentials(row: Row, metadata: Mapping[str, Any], derived: Mapping[str, An
     yield "service_credentials", {**credentials(row, metadata, derived), "interface": "internal"}
 
 
+def _cache(_row: Row, _metadata: Mapping[str, Any], derived: Mapping[str, Any]) -> Iterator[Section]:
+    yield (
+        "cache",
+        {
+            "enabled": "true",
+            "backend": "oslo_cache.memcache_pool",
+            "memcache_servers": derived["memcached_servers"],
+            # A cache on a controller that lost its power is given up at once; each request would wait for it otherwise.
+            "memcache_dead_retry": "30",
+            "memcache_socket_timeout": "0.25",
+            "memcache_pool_maxsize": "16",
+        },
+    )
+
+
 KINDS: Mapping[str, Kind] = {
+    "cache": _cache,
     "database": _database,
     "keystone_authtoken": _authtoken,
     "messaging": _messaging,
