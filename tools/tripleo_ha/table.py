@@ -5,6 +5,7 @@ A row is ``elements/ELEMENT/service.yaml``. An image build collects the rows of 
 verifier and the reference are derived from these rows and the metadata.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
@@ -15,6 +16,9 @@ import yaml
 
 from tripleo_ha import paths
 from tripleo_ha.errors import Failure
+
+PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([a-z_.]+)\}")
+"""What is replaced in the arguments of one-time work; the group is a path in the metadata."""
 
 
 @dataclass(frozen=True)
@@ -156,13 +160,15 @@ class Once:
 
     ``evidence`` has one key: ``alembic: {database, versions}`` (the schema's heads are those the package ships),
     ``token: {user, password, project}`` (Keystone issues a token; the password is a path in the metadata),
-    ``rows: {database, table}`` (the table, which the work fills last, holds any) or
+    ``rows: {database, table, where}`` (the table, which the work fills last, has any row, or one with the values of
+    ``where``, by column) or
     ``recorded: {database, distribution}`` (the schema holds a record that it was done with this version of a Python
     distribution, for work that leaves nothing else to see).
-    ``{path}`` in an argument of ``run`` stands for that path's value in the metadata; ``env`` maps variables to
-    metadata paths, which is how secrets travel; ``user`` is whom the command runs as. Work whose evidence needs the
-    service itself is done ``when: running``, all other ``when: stopped``, before the unit starts anywhere. What must
-    not meet an older release is done ``when: everywhere``, by the last node once all run the same image; nobody waits.
+    ``{path}`` in an argument of ``run`` stands for that path's value in the metadata, ``{{`` and ``}}`` for braces;
+    ``env`` maps variables to metadata paths, which is how secrets travel; ``user`` is whom the command runs as. Work
+    whose evidence needs the service itself is done ``when: running``, all other ``when: stopped``, before the unit
+    starts anywhere. What must not meet an older release is done ``when: everywhere``, by the last node once all run
+    the same image; nobody waits.
     """
 
     name: str
