@@ -5,6 +5,7 @@ A row is ``elements/ELEMENT/service.yaml``. An image build collects the rows of 
 verifier and the reference are derived from these rows and the metadata.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
@@ -15,6 +16,9 @@ import yaml
 
 from tripleo_ha import paths
 from tripleo_ha.errors import Failure
+
+PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([a-z_.]+)\}")
+"""What is replaced in the arguments of one-time work; the group is a path in the metadata."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +101,16 @@ class Wsgi:
 
 @dataclass(frozen=True)
 class Program:
-    """A daemon that stays in the foreground: its ``command``, and the user that it runs as."""
+    """A daemon that stays in the foreground: its ``command``, and the user that it runs as.
+
+    Told to end, it may take ``stop_s`` seconds to finish what it is at; then it is killed.
+    ``listener`` is the balanced one that it serves, if its health check says that clients are to leave.
+    """
 
     command: tuple[str, ...]
     user: str
+    stop_s: int = 15
+    listener: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,7 +134,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Database:
-    """A schema of the row's own, with a user of the same rights' width: everything on it, nothing elsewhere.
+    """A schema of the row's own, with a user that has all rights on it; several of a row may have the same user.
 
     ``section`` is where the service's configuration says how it is reached.
     """
@@ -150,13 +160,15 @@ class Once:
 
     ``evidence`` has one key: ``alembic: {database, versions}`` (the schema's heads are those the package ships),
     ``token: {user, password, project}`` (Keystone issues a token; the password is a path in the metadata),
-    ``rows: {database, table}`` (the table, which the work fills last, holds any) or
+    ``rows: {database, table, where}`` (the table, which the work fills last, has any row, or one with the values of
+    ``where``, by column) or
     ``recorded: {database, distribution}`` (the schema holds a record that it was done with this version of a Python
     distribution, for work that leaves nothing else to see).
-    ``{path}`` in an argument of ``run`` stands for that path's value in the metadata; ``env`` maps variables to
-    metadata paths, which is how secrets travel; ``user`` is whom the command runs as. Work whose evidence needs the
-    service itself is done ``when: running``, all other ``when: stopped``, before the unit starts anywhere. What must
-    not meet an older release is done ``when: everywhere``, by the last node once all run the same image; nobody waits.
+    ``{path}`` in an argument of ``run`` stands for that path's value in the metadata, ``{{`` and ``}}`` for braces;
+    ``env`` maps variables to metadata paths, which is how secrets travel; ``user`` is whom the command runs as. Work
+    whose evidence needs the service itself is done ``when: running``, all other ``when: stopped``, before the unit
+    starts anywhere. What must not meet an older release is done ``when: everywhere``, by the last node once all run
+    the same image; nobody waits.
     """
 
     name: str
@@ -196,12 +208,13 @@ class Oslo:
     Those of the groups ``unjudged`` are declared at run time only.
 
     ``sections`` are what services have in common, which the template finds under ``derived.oslo``; see
-    :mod:`tripleo_ha.metadata.oslo`.
+    :mod:`tripleo_ha.metadata.oslo`. In the groups ``credentials`` it signs in as the row's user, to ask other APIs.
     """
 
     file: str
     namespace: str
     sections: tuple[str, ...] = ()
+    credentials: tuple[str, ...] = ()
     unjudged: tuple[str, ...] = ()
 
 
@@ -249,6 +262,11 @@ class Row:
     def balanced(self) -> tuple[Listener, ...]:
         """The listeners that HAProxy offers on a virtual IP."""
         return tuple(listener for listener in self.listeners if listener.balance)
+
+    def drained_with(self, unit: Unit) -> tuple[Listener, ...]:
+        """Return the balanced listeners that are left before a unit stops: all of them, unless it names its own."""
+        served = unit.wsgi or unit.program
+        return tuple(each for each in self.balanced if served is None or each.name == served.listener)
 
 
 def load_row(path: Path) -> Row:
@@ -318,7 +336,7 @@ def _row(document: Mapping[str, Any]) -> Row:
     if identity := fields.get("identity"):
         fields["identity"] = Identity(**{**identity, "roles": tuple(identity.get("roles", Identity.roles))})
     if oslo := fields.get("oslo"):
-        lists = {name: tuple(oslo.get(name, ())) for name in ("sections", "unjudged")}
+        lists = {name: tuple(oslo.get(name, ())) for name in ("sections", "credentials", "unjudged")}
         fields["oslo"] = Oslo(**{**oslo, **lists})
     return Row(**fields)
 

@@ -1,5 +1,6 @@
 """What is read from Galera's files and peers, what the health check makes of a status, and the accounts' statements."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from tripleo_ha.node.databases import Account
 from tripleo_ha.node.galera_facts import Files
 from tripleo_ha.node.health.galera import ailment
 from tripleo_ha.run import run
+from tripleo_ha.table import Database, Row
 from tripleo_ha.topology import galera_config
 from tripleo_ha.topology.galera import NULL_UUID, Facts, Phase, View
 
@@ -220,7 +222,7 @@ def test_the_hash_is_the_servers() -> None:
 
 
 def test_statements_bring_an_account_from_nothing_to_the_grants_it_would_show() -> None:
-    account = Account("keystone", "%", "BY PASSWORD '*AB'", schema="key_stone")
+    account = Account("keystone", "%", "BY PASSWORD '*AB'", schemas=("key_stone",))
     assert [statement for statement, _ in databases._account(account, ())] == [
         "CREATE USER `keystone`@`%` IDENTIFIED BY PASSWORD '*AB'",
         "GRANT ALL PRIVILEGES ON `key\\_stone`.* TO `keystone`@`%`",
@@ -229,10 +231,23 @@ def test_statements_bring_an_account_from_nothing_to_the_grants_it_would_show() 
 
 
 def test_a_new_password_takes_no_right_away_and_a_right_too_many_is_revoked() -> None:
-    old, new = (Account("keystone", "%", f"BY PASSWORD '*{text}'", schema="keystone") for text in ("OLD", "NEW"))
+    one = Account("keystone", "%", "", schemas=("keystone",))
+    old, new = (replace(one, proof=f"BY PASSWORD '*{text}'") for text in ("OLD", "NEW"))
     assert [statement.split()[0] for statement, _ in databases._account(new, old.grants)] == ["ALTER"]
     wide = (*new.grants, "GRANT ALL PRIVILEGES ON `nova`.* TO `keystone`@`%`")
     assert [statement.split()[0] for statement, _ in databases._account(new, wide)] == ["REVOKE", "GRANT"]
+
+
+def test_a_user_of_several_databases_has_rights_on_all_of_them_and_one_password() -> None:
+    row = Row("some", "some", "", databases=tuple(Database(name, "user") for name in ("one", "two")))
+    (account,) = databases.wanted_accounts([row], {"some": {"database_password": "password"}})
+    assert [line.partition(" TO ")[0] for line in account.grants] == [
+        "GRANT USAGE ON *.*",
+        "GRANT ALL PRIVILEGES ON `one`.*",
+        "GRANT ALL PRIVILEGES ON `two`.*",
+    ]
+    # Another schema comes with an upgrade.
+    assert [statement for statement, _ in databases._account(account, account.grants[:2])] == [account.grants[2]]
 
 
 def test_timeouts_keep_the_order_that_the_engine_demands() -> None:

@@ -1,5 +1,6 @@
 """Clients leave before a service stops: by a flag that its check shows, watched in what the balancers tell."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from tripleo_ha import cluster, paths
 from tripleo_ha.node import applied, draining, galera_check
 from tripleo_ha.node.context import Context
 from tripleo_ha.run import CommandFailed
-from tripleo_ha.table import Balance, Check, Listener, Row, Unit
+from tripleo_ha.table import Balance, Check, Listener, Program, Row, Unit, Wsgi
 
 NODES = [{"name": f"n{i}", "ip": f"192.0.2.1{i}"} for i in range(3)]
 METADATA = {"cluster": {"name": "c", "nodes": NODES, "virtual_ips": {}}, "node": {"name": "n1"}}
@@ -64,15 +65,24 @@ def test_a_restart_waits_until_clients_have_left_and_then_lets_them_come_again(
     drain: list[draining.Statistics],
 ) -> None:
     drain += [told(n0=("UP", "0"), n1=("UP", "3")), told(n0=("UP", "0"), n1=("UP", "3")), told(n1=("DOWN", "0"))]
-    with draining.drained(context(), Row("mariadb-galera", "mysql", "", listeners=(SQL,))):
+    with draining.drained(context(), [SQL]):
         assert draining.asked("galera")
         assert len(drain) == 1, "it did not wait"
     assert not draining.asked("galera")
 
 
+def test_a_unit_that_stops_sends_away_the_clients_of_what_it_serves_alone() -> None:
+    other = replace(API, name="other")
+    row = Row("some", "some", "", listeners=(SQL, API, other))
+    assert row.drained_with(Unit("packaged.service")) == (SQL, API, other)
+    assert row.drained_with(Unit("a.service", wsgi=Wsgi("/usr/bin/a", "api", "a"))) == (API,)
+    assert row.drained_with(Unit("b.service", program=Program(("b",), "b", listener="other"))) == (other,)
+    assert row.drained_with(Unit("c.service", program=Program(("c",), "c"))) == ()
+
+
 def test_nobody_is_asked_to_leave_a_service_that_nobody_else_would_serve(drain: list[draining.Statistics]) -> None:
     drain.append(told(n0=("DOWN", "0"), n1=("UP", "3"), BACKEND=("UP", "3")))
-    with draining.drained(context(), Row("mariadb-galera", "mysql", "", listeners=(SQL,))):
+    with draining.drained(context(), [SQL]):
         assert not draining.asked("galera")
 
 
@@ -81,7 +91,7 @@ def test_clients_that_stay_hold_nothing_up_for_long(
 ) -> None:
     monkeypatch.setattr(draining, "LEAVE_TIMEOUT", 0.0)
     drain.append(told(n0=("UP", "0"), n1=("UP", "3")))
-    draining.leave(context(), [Row("mariadb-galera", "mysql", "", listeners=(SQL,))])
+    draining.leave(context(), [SQL])
     assert draining.asked("galera")
 
 

@@ -138,7 +138,7 @@ def test_a_table_that_the_work_fills_is_evidence(
 ) -> None:
     asked = []
 
-    def query(_: object, statement: str) -> list[tuple[int]]:
+    def query(_: object, statement: str, __: object) -> list[tuple[int]]:
         asked.append(statement)
         if found is None:
             raise pymysql.err.ProgrammingError(1146, "no such table")

@@ -6,7 +6,7 @@ OLD, NEW, OLDEST = (databases.native_hash(word) for word in ("old", "new", "olde
 
 
 def service_account(password: str) -> databases.Account:
-    return databases.Account("keystone", "%", f"BY PASSWORD '{databases.native_hash(password)}'", schema="keystone")
+    return databases.Account("keystone", "%", f"BY PASSWORD '{databases.native_hash(password)}'", schemas=("keystone",))
 
 
 def test_a_new_password_joins_the_former_ones_until_all_nodes_have_it() -> None:

@@ -1,16 +1,19 @@
 """The general handler's parts that need no machine."""
 
+import contextlib
 import getpass
 import os
 from pathlib import Path
+from typing import Any
 
+import pymysql
 import pytest
 
 from tripleo_ha import cluster, paths
 from tripleo_ha.errors import TimedOut
-from tripleo_ha.node import evidence, image, rolling, service, units
+from tripleo_ha.node import evidence, image, rolling, service, sql, units
 from tripleo_ha.node.context import Context
-from tripleo_ha.table import Row, State, Unit
+from tripleo_ha.table import Once, Row, State, Unit
 
 NODES = [{"name": f"n{i}", "ip": f"192.0.2.1{i}"} for i in range(3)]
 METADATA = {
@@ -48,6 +51,7 @@ def test_keys_follow_the_metadata_and_a_second_time_nothing_changes(context: Con
 def test_arguments_are_filled_from_the_metadata() -> None:
     filled = service.fill("--url={derived.urls.keystone.control}/v3/{keystone.region}", METADATA)
     assert filled == "--url=http://192.0.2.10:5000/v3/one"
+    assert service.fill("{{scheme}}://{{username}}@{keystone.region}", METADATA) == "{scheme}://{username}@one"
 
 
 def migration(revision: str, below: str) -> str:
@@ -210,3 +214,25 @@ def test_what_a_package_left_gives_way_to_the_state_volume(tmp_path: Path) -> No
     image.move_to_state_volume(left)
     assert left.is_symlink()
     assert str(left.readlink()) == f"/mnt/state{left}"
+
+
+def test_a_row_of_a_table_is_evidence(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def query(_: object, statement: str, parameters: Any) -> list[tuple[Any, ...]]:
+        asked.append((statement, parameters))
+        if "cells" not in statement:
+            raise pymysql.err.ProgrammingError(1146, "no such table")
+        return [(1,)] if parameters == ("one", 2) else []
+
+    monkeypatch.setattr(sql, "root", contextlib.nullcontext)
+    monkeypatch.setattr(sql, "query", query)
+
+    def holds(table: str, **where: Any) -> bool:
+        work = Once("map", {"rows": {"database": "api", "table": table, "where": where}}, ("do",))
+        return evidence.holds(context, work)
+
+    assert holds("cells", name="one", disabled=2)
+    assert asked == [("SELECT 1 FROM `api`.`cells` WHERE `name` = %s AND `disabled` = %s LIMIT 1", ("one", 2))]
+    assert not holds("cells", name="two", disabled=2)
+    assert not holds("nothing", name="one")

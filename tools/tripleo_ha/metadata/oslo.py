@@ -20,9 +20,16 @@ def sections(row: Row, metadata: Mapping[str, Any], derived: Mapping[str, Any]) 
     """
     return [
         {"section": name, "options": [{"option": option, "value": value} for option, value in options.items()]}
-        for kind in (row.oslo.sections if row.oslo else ())
-        for name, options in KINDS[kind](row, metadata, derived)
+        for name, options in (_sections(row, metadata, derived) if row.oslo else ())
     ]
+
+
+def _sections(row: Row, metadata: Mapping[str, Any], derived: Mapping[str, Any]) -> Iterator[Section]:
+    assert row.oslo
+    for kind in row.oslo.sections:
+        yield from KINDS[kind](row, metadata, derived)
+    for group in row.oslo.credentials:
+        yield group, credentials(row, metadata, derived)
 
 
 def _database(row: Row, _: Mapping[str, Any], derived: Mapping[str, Any]) -> Iterator[Section]:
@@ -89,7 +96,23 @@ def _credentials(row: Row, metadata: Mapping[str, Any], derived: Mapping[str, An
     yield "service_credentials", {**credentials(row, metadata, derived), "interface": "internal"}
 
 
+def _cache(_row: Row, _metadata: Mapping[str, Any], derived: Mapping[str, Any]) -> Iterator[Section]:
+    yield (
+        "cache",
+        {
+            "enabled": "true",
+            "backend": "oslo_cache.memcache_pool",
+            "memcache_servers": derived["memcached_servers"],
+            # A cache on a controller that lost its power is given up at once; each request would wait for it otherwise.
+            "memcache_dead_retry": "30",
+            "memcache_socket_timeout": "0.25",
+            "memcache_pool_maxsize": "16",
+        },
+    )
+
+
 KINDS: Mapping[str, Kind] = {
+    "cache": _cache,
     "database": _database,
     "keystone_authtoken": _authtoken,
     "messaging": _messaging,

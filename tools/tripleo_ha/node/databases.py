@@ -32,14 +32,14 @@ class Account:
     """A database user: how it proves itself, and what it may do.
 
     ``proof`` follows IDENTIFIED: ``VIA unix_socket`` or ``BY PASSWORD '*HASH'``. ``everywhere`` are rights on ``*.*``,
-    ``schema`` is the one database on which it has all rights.
+    ``schemas`` are the databases on which it has all rights.
     """
 
     user: str
     host: str
     proof: str
     everywhere: str = "USAGE"
-    schema: str = ""
+    schemas: tuple[str, ...] = ()
     options: str = ""
 
     @property
@@ -51,7 +51,7 @@ class Account:
     def grants(self) -> tuple[str, ...]:
         """What SHOW GRANTS says when the account is as wanted."""
         first = f"GRANT {self.everywhere} ON *.* TO {self.quoted} IDENTIFIED {self.proof}{self.options}"
-        return (first, self.schema_grant) if self.schema else (first,)
+        return (first, *self.schema_grants)
 
     def proven_by(self, hashes: Iterable[str]) -> "Account":
         """Return the same account with any of several passwords, the server's form for them included."""
@@ -62,10 +62,10 @@ class Account:
         return replace(self, proof=f"VIA {plugins}")
 
     @property
-    def schema_grant(self) -> str:
-        """The statement that gives all rights on the schema; ``_`` and ``%`` there would be wildcards."""
-        name = self.schema.replace("_", "\\_").replace("%", "\\%")
-        return f"GRANT ALL PRIVILEGES ON `{name}`.* TO {self.quoted}"
+    def schema_grants(self) -> tuple[str, ...]:
+        """The statements that give all rights on the schemas; ``_`` and ``%`` there would be wildcards."""
+        names = [name.replace("_", "\\_").replace("%", "\\%") for name in self.schemas]
+        return tuple(f"GRANT ALL PRIVILEGES ON `{name}`.* TO {self.quoted}" for name in names)
 
 
 SYSTEM = (
@@ -84,16 +84,14 @@ def native_hash(password: str) -> str:
 
 
 def wanted_accounts(rows: Iterable[Row], metadata: Mapping[str, Any]) -> tuple[Account, ...]:
-    """Return the accounts of the services; a row's password is ``METADATA_KEY.database_password``."""
+    """Return the accounts of the services, one a user; a row's password is ``METADATA_KEY.database_password``."""
+    schemas: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        for database in row.databases:
+            schemas.setdefault((database.user, row.metadata), []).append(database.name)
     return tuple(
-        Account(
-            database.user,
-            "%",
-            f"BY PASSWORD '{native_hash(metadata[row.metadata]['database_password'])}'",
-            schema=database.name,
-        )
-        for row in rows
-        for database in row.databases
+        Account(user, "%", f"BY PASSWORD '{native_hash(metadata[key]['database_password'])}'", schemas=tuple(names))
+        for (user, key), names in schemas.items()
     )
 
 
@@ -134,8 +132,8 @@ def pending(connection: Connection, accounts: Iterable[Account]) -> list[tuple[s
     schemas = {name for (name,) in sql.query(connection, "SELECT schema_name FROM information_schema.schemata")}
     statements: list[tuple[str, str]] = []
     for account in accounts:
-        if account.schema and account.schema not in schemas:
-            statements.append((f"CREATE DATABASE `{account.schema}` CHARACTER SET utf8mb4", f"create {account.schema}"))
+        missing = [name for name in account.schemas if name not in schemas]
+        statements += [(f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4", f"create {name}") for name in missing]
         statements += _account(account, shown_grants(connection, account))
     return statements + _unwanted(connection, schemas)
 

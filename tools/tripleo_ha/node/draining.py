@@ -10,7 +10,7 @@ import contextlib
 import csv
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,7 +18,7 @@ from tripleo_ha import paths
 from tripleo_ha.errors import TimedOut
 from tripleo_ha.files import write_file
 from tripleo_ha.node.context import LOG, Context
-from tripleo_ha.table import Listener, Row
+from tripleo_ha.table import Listener
 from tripleo_ha.waiting import wait_for
 
 LEAVE_TIMEOUT = 8.0
@@ -41,22 +41,21 @@ def asked(name: str) -> bool:
 
 
 @contextlib.contextmanager
-def drained(context: Context, row: Row) -> Iterator[None]:
-    """Have no client of a row's listeners on this node for the time of the ``with`` statement, where others serve."""
+def drained(context: Context, listeners: Collection[Listener]) -> Iterator[None]:
+    """Have no client of listeners on this node for the time of the ``with`` statement, where others serve."""
     try:
-        leave(context, [row])
+        leave(context, listeners)
         yield
     finally:
-        for listener in row.balanced:
+        for listener in listeners:
             (paths.RUNTIME / "draining" / flag(listener)).unlink(missing_ok=True)
 
 
-def leave(context: Context, rows: Iterable[Row]) -> None:
-    """Ask the clients of rows to leave and wait until they have; those that nobody else would serve may stay.
+def leave(context: Context, listeners: Collection[Listener]) -> None:
+    """Ask the clients of listeners to leave and wait until they have; those that nobody else would serve may stay.
 
     It is no failure when they do not leave in time: what happens next would have happened to them anyway.
     """
-    listeners = [listener for row in rows for listener in row.balanced]
     told = statistics(context) if listeners else []
     me = context.cluster.me.name
     leaving = [listener for listener in listeners if any(served_elsewhere(each, listener.name, me) for each in told)]

@@ -1,7 +1,7 @@
 """Evidence that one-time work is done: asked of the cluster itself, never of a marker file."""
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ def holds(context: Context, work: Once) -> bool:
     if recorded := work.evidence.get("recorded"):
         return _recorded(work.name, recorded["database"]) == version_of(recorded["distribution"])
     if rows := work.evidence.get("rows"):
-        return _has_rows(rows["database"], rows["table"])
+        return _present(rows)
     raise Failure(f"{work.name}: no such evidence: {', '.join(work.evidence)}", "one of alembic, recorded, rows, token")
 
 
@@ -53,29 +53,29 @@ def record(work: Once) -> None:
 
 
 def _recorded(name: str, database: str) -> str:
+    found = _rows(f"SELECT version FROM `{database}`.{RECORDS} WHERE name = %s", (name,))  # noqa: S608
+    return str(found[0][0]) if found else ""
+
+
+def _present(wanted: Mapping[str, Any]) -> bool:
+    """Tell whether a table has any row, or one with the values of ``where``."""
+    where: Mapping[str, Any] = wanted.get("where", {})
+    condition = " WHERE " + " AND ".join(f"`{column}` = %s" for column in where) if where else ""
+    asked = f"SELECT 1 FROM `{wanted['database']}`.`{wanted['table']}`{condition} LIMIT 1"  # noqa: S608
+    return bool(_rows(asked, tuple(where.values())))
+
+
+def _rows(asked: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """Return what a query finds, which is nothing where there is no such table."""
     import pymysql
 
     from tripleo_ha.node import sql
 
     try:
         with sql.root() as connection:
-            asked = f"SELECT version FROM `{database}`.{RECORDS} WHERE name = %s"  # noqa: S608
-            found = sql.query(connection, asked, (name,))
-            return str(found[0][0]) if found else ""
-    except pymysql.err.ProgrammingError:  # no such table: nothing was ever recorded
-        return ""
-
-
-def _has_rows(database: str, table: str) -> bool:
-    import pymysql
-
-    from tripleo_ha.node import sql
-
-    try:
-        with sql.root() as connection:
-            return bool(sql.query(connection, f"SELECT 1 FROM `{database}`.`{table}` LIMIT 1"))  # noqa: S608
-    except pymysql.err.ProgrammingError:  # no such table
-        return False
+            return sql.query(connection, asked, parameters)
+    except pymysql.err.ProgrammingError:
+        return []
 
 
 def version_of(distribution: str) -> str:
@@ -116,16 +116,7 @@ def _migrated(wanted: Mapping[str, Any]) -> bool:
 
 
 def _revisions(database: str) -> set[str]:
-    import pymysql
-
-    from tripleo_ha.node import sql
-
-    try:
-        with sql.root() as connection:
-            found = sql.query(connection, f"SELECT version_num FROM `{database}`.alembic_version")  # noqa: S608
-            return {row[0] for row in found}
-    except pymysql.err.ProgrammingError:  # no such table: never migrated
-        return set()
+    return {row[0] for row in _rows(f"SELECT version_num FROM `{database}`.alembic_version")}  # noqa: S608
 
 
 def heads(migrations: Iterable[str]) -> set[str]:

@@ -21,7 +21,8 @@ def drain() -> None:
         return
     metadata = json.loads(ACCEPTED.read_text())
     context = Context(metadata, cluster.from_metadata(metadata), table.active(table.load(), metadata))
-    draining.leave(context, context.rows)
+    units_of = ((row, unit) for row in context.rows for unit in row.units)
+    draining.leave(context, {each.name: each for row, unit in units_of for each in row.drained_with(unit)}.values())
     if "pacemaker" in metadata and units.is_active("pacemaker.service"):
         try:
             _stand_by(context)

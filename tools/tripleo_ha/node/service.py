@@ -3,7 +3,6 @@
 import http.client
 import os
 import pwd
-import re
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -14,7 +13,7 @@ from tripleo_ha.errors import TimedOut
 from tripleo_ha.node import evidence, identity, rolling, units
 from tripleo_ha.node.context import LOG, Context, write_file
 from tripleo_ha.run import run
-from tripleo_ha.table import Once, Row
+from tripleo_ha.table import PLACEHOLDER, Once, Row
 from tripleo_ha.topology import wsgi
 from tripleo_ha.waiting import wait_for
 
@@ -158,5 +157,5 @@ def lookup(metadata: Mapping[str, Any], path: str) -> Any:
 
 
 def fill(argument: str, metadata: Mapping[str, Any]) -> str:
-    """Replace each ``{path}`` in an argument by that path's value; never used for secrets."""
-    return re.sub(r"\{([a-z_.]+)\}", lambda found: str(lookup(metadata, found[1])), argument)
+    """Replace each ``{path}`` in an argument by that path's value, never a secret; doubled braces are braces."""
+    return PLACEHOLDER.sub(lambda found: str(lookup(metadata, found[1])) if found[1] else found[0][0], argument)

@@ -107,6 +107,6 @@ def _renew(context: Context, row: Row, unit: Unit) -> str:
     if unit.reload:
         reload(unit.name)
         return "reloaded"
-    with draining.drained(context, row):
+    with draining.drained(context, row.drained_with(unit)):
         restart(unit.name)
     return "restarted"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path as File
 
-from tripleo_ha.table import Row
+from tripleo_ha.table import PLACEHOLDER, Row
 from tripleo_ha.templates.findings import Finding
 from tripleo_ha.templates.shape import Path
 
@@ -38,8 +38,6 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "topology/rabbitmq*.py": ("rabbit.admin_password", "rabbit.monitor_password"),
 }
 """By module (or the modules of one service), the metadata paths acted on; all that is below a path is read with it."""
-
-_PLACEHOLDER = re.compile(r"\{([a-z_.]+)\}")
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def _row_paths(row: Row) -> Iterator[str]:
     for work in row.once:
         yield from work.env.values()
         for argument in work.run:
-            yield from _PLACEHOLDER.findall(argument)
+            yield from filter(None, PLACEHOLDER.findall(argument))
         if token := work.evidence.get("token"):
             yield token["password"]
 
