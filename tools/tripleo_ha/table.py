@@ -97,10 +97,14 @@ class Wsgi:
 
 @dataclass(frozen=True)
 class Program:
-    """A daemon that stays in the foreground: its ``command``, and the user that it runs as."""
+    """A daemon that stays in the foreground: its ``command``, and the user that it runs as.
+
+    Told to end, it may take ``stop_s`` seconds to finish what it is at; then it is killed.
+    """
 
     command: tuple[str, ...]
     user: str
+    stop_s: int = 15
 
 
 @dataclass(frozen=True)

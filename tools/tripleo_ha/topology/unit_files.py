@@ -14,11 +14,13 @@ def unit_file(row: Row, unit: Unit) -> str:
     manages is started, and started again, by it alone.
     """
     if unit.wsgi:
-        user, kind = unit.wsgi.user, "Type=notify\nNotifyAccess=all\n"
+        user, kind, stop_s = unit.wsgi.user, "Type=notify\nNotifyAccess=all\n", STOP_S
         command = f"/usr/bin/uwsgi_python3 --ini {table.uwsgi_file(unit.name)}"
     else:
         assert unit.program
-        user, kind, command = unit.program.user, "", " ".join(unit.program.command)
+        # Only the first process is told to end; it ends its own, which a second signal would cut off at their work.
+        user, kind, stop_s = unit.program.user, "KillMode=mixed\n", unit.program.stop_s
+        command = " ".join(unit.program.command)
     alone = row.manager == "pacemaker"
     restart = "" if alone else "Restart=always\nRestartSec=500ms\n"
     install = "" if alone else "\n[Install]\nWantedBy=multi-user.target\n"
@@ -35,8 +37,10 @@ RuntimeDirectory={user} lock/{user}
 # Several units of one user share these.
 RuntimeDirectoryPreserve=yes
 CacheDirectory={user}
+# oslo.messaging names queues after the host and this; every API under uWSGI would have the same ones.
+Environment=OS_OSLO_MESSAGING_RABBIT__PROCESSNAME={unit.name.removesuffix(".service")}
 ExecStart={command}
 {restart}LimitNOFILE=65535
 TimeoutStartSec=90
-TimeoutStopSec={STOP_S}
+TimeoutStopSec={stop_s}
 {install}"""
