@@ -199,12 +199,13 @@ class Oslo:
     Those of the groups ``unjudged`` are declared at run time only.
 
     ``sections`` are what services have in common, which the template finds under ``derived.oslo``; see
-    :mod:`tripleo_ha.metadata.oslo`.
+    :mod:`tripleo_ha.metadata.oslo`. In the groups ``credentials`` it signs in as the row's user, to ask other APIs.
     """
 
     file: str
     namespace: str
     sections: tuple[str, ...] = ()
+    credentials: tuple[str, ...] = ()
     unjudged: tuple[str, ...] = ()
 
 
@@ -321,7 +322,7 @@ def _row(document: Mapping[str, Any]) -> Row:
     if identity := fields.get("identity"):
         fields["identity"] = Identity(**{**identity, "roles": tuple(identity.get("roles", Identity.roles))})
     if oslo := fields.get("oslo"):
-        lists = {name: tuple(oslo.get(name, ())) for name in ("sections", "unjudged")}
+        lists = {name: tuple(oslo.get(name, ())) for name in ("sections", "credentials", "unjudged")}
         fields["oslo"] = Oslo(**{**oslo, **lists})
     return Row(**fields)
 

@@ -98,6 +98,9 @@ def test_a_services_file_is_private_and_says_how_things_are_reached(row: Row) ->
         assert found[section]["username"] == row.identity.user
         assert found[section]["auth_url"] == "http://192.0.2.10:5000/v3"
         assert "admin" not in row.identity.roles or row.service == "ceilometer-agent-central"
+        for group in row.oslo.credentials:
+            assert found[group]["password"] == found[section]["password"]
+            assert found[group]["auth_type"] == "password"
     if "keystone_authtoken" in found:
         assert found["keystone_authtoken"]["memcached_servers"].count(":11211") == 3
         assert found["keystone_authtoken"]["memcache_pool_dead_retry"] == "30"

@@ -20,9 +20,16 @@ def sections(row: Row, metadata: Mapping[str, Any], derived: Mapping[str, Any]) 
     """
     return [
         {"section": name, "options": [{"option": option, "value": value} for option, value in options.items()]}
-        for kind in (row.oslo.sections if row.oslo else ())
-        for name, options in KINDS[kind](row, metadata, derived)
+        for name, options in (_sections(row, metadata, derived) if row.oslo else ())
     ]
+
+
+def _sections(row: Row, metadata: Mapping[str, Any], derived: Mapping[str, Any]) -> Iterator[Section]:
+    assert row.oslo
+    for kind in row.oslo.sections:
+        yield from KINDS[kind](row, metadata, derived)
+    for group in row.oslo.credentials:
+        yield group, credentials(row, metadata, derived)
 
 
 def _database(row: Row, _: Mapping[str, Any], derived: Mapping[str, Any]) -> Iterator[Section]:

@@ -71,7 +71,7 @@ def _oslo(oslo: Oslo) -> Judge:
             oslo.namespace,
             *_OSLO,
             *_FROM_PLUGINS,
-            *(word for group in oslo.unjudged for word in ("--exclude-group", group)),
+            *(word for group in (*oslo.unjudged, *oslo.credentials) for word in ("--exclude-group", group)),
             "--input-file",
             f"{root}{oslo.file}",
         ],
