@@ -25,8 +25,16 @@ ASK_AS_ADMIN = ("ceilometer-agent-central", "nova")
 ELEMENTS = {table.load_row(file).service: file.parent for file in paths.elements().glob("*/service.yaml")}
 
 
+OUTSIDE = {
+    "pacemaker": {"fencing": {"devices": {node.name: {"agent": "fence_x"} for node in numbered(3)}}},
+    "ceph": {"fsid": "6e0a5d3c-1f3b-4c53-9a6e-2f7f6f0c9b11", "mon_host": ["192.0.2.50", "192.0.2.51:6790"]},
+    "cinder_volume": {"rbd": {"key": "A" * 38 + "=="}, "nfs": {"shares": ["192.0.2.50:/volumes"]}},
+}
+"""What no profile has, because only a deployer can know it."""
+
+
 def made(**overrides: object) -> dict[str, object]:
-    description = Description(numbered(3), services=FULL, overrides=overrides)
+    description = Description(numbered(3), services=FULL, overrides=generate.merged(OUTSIDE, overrides))
     (document, *_) = generate.generate(description, Passwords({}).completed(FULL)).values()
     return preview.accepted(document, tuple(ROWS.values()))
 

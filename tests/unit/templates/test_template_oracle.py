@@ -29,6 +29,8 @@ FULL = next(
                     "base": {"ntp_servers": ["ntp.example.com"]},
                     "keystone": {"extra": {"token": {"a": 1}}},
                     "pacemaker": {"fencing": {"devices": {"overcloud-controller-0": {"agent": "fence_x"}}}},
+                    "ceph": {"fsid": "6e0a5d3c-1f3b-4c53-9a6e-2f7f6f0c9b11", "mon_host": ["192.0.2.50"]},
+                    "cinder_volume": {"rbd": {"key": "A" * 40}, "nfs": {"shares": ["192.0.2.50:/volumes"]}},
                 },
             ),
             Passwords({}).completed(generate.profile("full")),

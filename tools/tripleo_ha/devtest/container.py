@@ -89,7 +89,7 @@ def boot_argv(node: BedNode, machine: str, machine_id: str) -> list[str]:
         f"--uuid={machine_id}", "--network-namespace-path=/run/netns/node", "--capability=all",
         "--console=read-only", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
     ]  # fmt: skip
-    argv += [f"--bind={_bind_path(source)}:{target}" for source, target in binds.items()]
+    argv += [f"--bind={bind_path(source)}:{target}" for source, target in binds.items()]
     if Path("/dev/net/tun").exists():
         argv.append("--bind=/dev/net/tun")
     # The image's fstab names a disk by its label; here the root is an overlay, and there is nothing to remount.
@@ -152,11 +152,15 @@ def wait_booting(node: BedNode, cgroup: Path) -> int:
 
     def probe() -> int | None:
         if not cgroups.populated(cgroup):
-            tail = "\n".join("    " + line for line in node.console.read_text(errors="replace").splitlines()[-8:])
-            raise Failure(f"{node.name} did not boot:\n{tail}", f"see {node.console}")
+            raise Failure(f"{node.name} did not boot:\n{tail(node)}", f"see {node.console}")
         return leader(cgroup)
 
     return wait_for(f"{node.name} to boot", probe, timeout=BOOT_TIMEOUT, interval=0.05)
+
+
+def tail(node: BedNode) -> str:
+    """Return the end of what a node wrote on its console, for a message."""
+    return "\n".join("    " + line for line in node.console.read_text(errors="replace").splitlines()[-8:])
 
 
 def leader(cgroup: Path) -> int | None:
@@ -195,5 +199,6 @@ def shut_down(node: BedNode, cgroup: Path, timeout: float) -> None:
     cgroups.kill(cgroup)
 
 
-def _bind_path(path: Path) -> str:
+def bind_path(path: Path) -> str:
+    """Return a path as nspawn takes it on either side of a bind."""
     return str(path).replace("\\", "\\\\").replace(":", "\\:")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tripleo_ha import build, debian, paths
-from tripleo_ha.devtest import bmcs, cgroups, credentials, disk, handing, network, prerequisites, store
+from tripleo_ha.devtest import bmcs, cgroups, credentials, disk, handing, network, prerequisites, storage, store
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.layout import NODE_PREFIX, bed_name, node_names
 from tripleo_ha.devtest.progress import Progress
@@ -105,6 +105,7 @@ def settle(bed: Bed, timeout: float, progress: Progress) -> Bed:
     network.create(bed.netns)
     if bed.record.fencing and bmcs.ensure(bed.state, bed.cgroup, bed.netns):
         progress.say(f"the nodes' BMCs answer at {bmcs.ADDRESS}, from port {bmcs.FIRST_PORT} on")
+    store_up(bed, progress)
     with progress.step("leave"):
         for name in reversed(bed.record.leaving):
             if bed.running(name):
@@ -126,6 +127,8 @@ def settle(bed: Bed, timeout: float, progress: Progress) -> Bed:
             list(pool.map(lambda node: bed.push(node.name, documents[node.name]), bed.nodes))
     with progress.step("converge"):
         bed.wait_converged(timeout=timeout, tell=progress.node)
+        if storage.runs(bed.record):
+            storage.wait_ready(bed.state, bed.cgroup)
     handing.keep_timelines(bed)
     if bed.record.leaving:
         for name in bed.record.leaving:
@@ -133,6 +136,18 @@ def settle(bed: Bed, timeout: float, progress: Progress) -> Bed:
         bed = Bed(bed.state, replace(bed.record, leaving=()))
         store.save(bed.state, bed.record)
     return bed
+
+
+def store_up(bed: Bed, progress: Progress) -> None:
+    """Have the bed's storage run where its profile has use for it, and nowhere else; it is waited for later."""
+    if not storage.runs(bed.record):
+        storage.stop(bed.cgroup)
+        return
+    with progress.step("storage"):
+        root = storage.root(cache(), Path(bed.record.image_root), progress.say)
+        if storage.ensure(bed.state, bed.cgroup, bed.netns, root):
+            told = storage.node(bed.state)
+            progress.node(told.name, f"Ceph starts at {told.ip}, console in {told.console}")
 
 
 def halt(bed: Bed, name: str, progress: Progress) -> None:
@@ -151,11 +166,15 @@ def image(wish: Wish, progress: Progress) -> tuple[Path, str]:
         if not (wish.image_root / "usr").is_dir():
             raise UsageError(f"{wish.image_root} is not the root of an unpacked image")
         return wish.image_root.resolve(), f"path:{wish.image_root.resolve()}"
-    in_checkout = (paths.CHECKOUT / "setup.cfg").exists()
-    output = paths.CHECKOUT / ".build" if in_checkout else Path("/var/cache/tripleo-ha")
-    built = build.build(output, force=wish.force_build, install_missing=True, say=progress.say)
+    built = build.build(cache(), force=wish.force_build, install_missing=True, say=progress.say)
     progress.say(f"image: sha256 {built.checksum}")
     return built.root, built.checksum
+
+
+def cache() -> Path:
+    """Return where what is built for beds is kept."""
+    in_checkout = (paths.CHECKOUT / "setup.cfg").exists()
+    return paths.CHECKOUT / ".build" if in_checkout else Path("/var/cache/tripleo-ha")
 
 
 def upgrade(bed: Bed, root: Path, checksum: str, progress: Progress) -> store.Record:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tripleo_ha.devtest import bmcs, credentials, edits
+from tripleo_ha.devtest import bmcs, credentials, edits, storage
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.edits import Edits
 from tripleo_ha.files import write_file
@@ -16,7 +16,11 @@ from tripleo_ha.metadata.generate import CORE, Description, generate, numbered, 
 
 def generated(bed: Bed) -> dict[str, dict[str, Any]]:
     """Return what is generated for the bed's nodes, by name, with the passwords it has had from the start."""
-    overrides = {"pacemaker": {"fencing": bmcs.fencing(bed.state, bed.nodes)}} if bed.record.fencing else {}
+    overrides: dict[str, Any] = {}
+    if bed.record.fencing:
+        overrides["pacemaker"] = {"fencing": bmcs.fencing(bed.state, bed.nodes)}
+    if storage.runs(bed.record):
+        overrides |= storage.metadata(bed.state)
     schemas = Path(bed.record.image_root) / "usr/share/tripleo-ha/schemas"
     # The gate of an older image refuses a key that it does not know.
     services = [key for key in profile(bed.record.profile) if key in CORE or (schemas / f"{key}.json").exists()]

@@ -10,6 +10,7 @@ NEEDED_BYTES = 6 * 1000**3
 PROGRAMS = {
     "ip": "iproute2",
     "mkfs.ext4": "e2fsprogs",
+    "mmdebstrap": "mmdebstrap",
     "mount": "mount",
     "nft": "nftables",
     "nsenter": "util-linux",

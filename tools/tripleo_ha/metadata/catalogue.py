@@ -336,6 +336,25 @@ _ALL = (
         "Keep images in a store that all controllers share, or run a single controller.",
     ),
     Rule(
+        "THA250",
+        "Volumes without fencing",
+        "Two controllers that write to one volume destroy it, and one that is cut off goes on writing until it is "
+        "silenced.",
+        "Configure pacemaker.fencing with a device for every node, or do without cinder_volume.",
+    ),
+    Rule(
+        "THA251",
+        "Volumes on a controller",
+        "Storage that is a controller's own is lost with it, and the volume service finds none of it elsewhere.",
+        "Name storage outside of the controllers that all of them reach.",
+    ),
+    Rule(
+        "THA252",
+        "Volume service without storage",
+        "It has nowhere to make a volume.",
+        "Describe the storage: cinder_volume.rbd, cinder_volume.nfs, or both.",
+    ),
+    Rule(
         "THA270",
         "No object store",
         "What is to be kept in Swift is kept nowhere unless another object store is entered in Keystone's catalogue.",

@@ -4,8 +4,8 @@ from collections.abc import Hashable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from tripleo_ha.metadata import rules, schema, service_rules, suggestions, tls_rules, validation
-from tripleo_ha.metadata.findings import Finding
+from tripleo_ha.metadata import rules, schema, service_rules, storage_rules, suggestions, tls_rules, validation
+from tripleo_ha.metadata.findings import Finding, Path, dotted
 from tripleo_ha.metadata.rule import Document
 from tripleo_ha.metadata.tree import MAX_DEPTH, MAX_NODES, is_too_much
 
@@ -72,22 +72,32 @@ class Checker:
             yield from self._verdicts[key]
 
 
-RULES = (*rules.RULES, *service_rules.RULES, *tls_rules.RULES)
+RULES = (*rules.RULES, *service_rules.RULES, *storage_rules.RULES, *tls_rules.RULES)
 """Every semantic rule about one document that is the same at any time."""
 
 
 def _missing_services(valid: Document, present: frozenset[str]) -> Iterator[Finding]:
-    for name in valid:
-        for needed in schema.read(name).get("x-needs", ()):
-            if needed not in present:
-                yield Finding(
-                    "THA219",
-                    (name,),
-                    f"{name} cannot work without {needed}, which is not run",
-                    f"the key {needed} beside it",
-                    f"add {needed}, or remove {name}",
-                    on_key=True,
-                )
+    for path, needed in _needs(valid):
+        if needed not in present:
+            name = dotted(path)
+            yield Finding(
+                "THA219",
+                path,
+                f"{name} cannot work without {needed}, which is not run",
+                f"the key {needed} beside it",
+                f"add {needed}, or remove {name}",
+                on_key=True,
+            )
+
+
+def _needs(valid: Document) -> Iterator[tuple[Path, str]]:
+    """Yield what needs which key: a section, or what stands in it."""
+    for name, section in valid.items():
+        declared = schema.read(name)
+        yield from (((name,), needed) for needed in declared.get("x-needs", ()))
+        for key in section:
+            below = declared.get("properties", {}).get(key, {})
+            yield from (((name, key), needed) for needed in below.get("x-needs", ()))
 
 
 def check_document(document: Mapping[str, Any], now: datetime | None = None) -> list[Finding]:

@@ -153,13 +153,16 @@ def services() -> tuple[str, ...]:
 
 
 def profile(name: str) -> tuple[str, ...]:
-    """Return the metadata keys of a profile: ``core``, what the others stand on, or ``full``, all there are.
+    """Return the metadata keys of a profile: ``core``, what the others stand on, or ``full``, all that needs no more.
+
+    What is outside of the controllers (``x-external``) only a deployer can describe; where it is, it runs.
 
     :raises UsageError: there is none of this name.
     """
     if name not in PROFILES:
         raise UsageError(f"no profile {name!r}", f"there are: {', '.join(PROFILES)}")
-    return CORE if name == "core" else (*CORE, *(key for key in services() if key not in CORE))
+    described = {key for key in services() if schema.read(key).get("x-external")}
+    return CORE if name == "core" else (*CORE, *(key for key in services() if key not in {*CORE, *described}))
 
 
 def check(description: Description) -> None:

@@ -87,6 +87,7 @@ _OSLO = tuple(
         "oslo.db",
         "oslo.cache",
         "oslo.middleware",
+        "oslo.service.service",
         "keystonemiddleware.auth_token",
     )
     for word in ("--namespace", namespace)
