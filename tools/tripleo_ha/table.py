@@ -42,10 +42,14 @@ class Balance:
     """How HAProxy offers a listener: on which virtual IPs, in which mode, with which timeouts (milliseconds).
 
     ``mode`` is ``roundrobin``, ``leastconn``, ``source``, or ``single`` for one writer that does not flap back.
+    ``port`` is that of the virtual IPs, when it is not the listener's own. With ``tls_port`` it is encrypted on another
+    one, and browsers that come to ``port`` are sent there.
     """
 
     vips: tuple[str, ...]
     check: Check
+    port: int | None = None
+    tls_port: int | None = None
     mode: str = "roundrobin"
     connect_ms: int = 1000
     client_ms: int = 60_000
@@ -78,6 +82,17 @@ class Listener:
     def ports(self) -> range:
         """Every port that it may be."""
         return range(self.port, (self.last_port or self.port) + 1)
+
+    @property
+    def entries(self) -> frozenset[int]:
+        """Every port that a virtual IP may offer it on; none when it is not balanced."""
+        return frozenset({*self.offered_ports(False), *self.offered_ports(True)} if self.balance else ())
+
+    def offered_ports(self, encrypted: bool) -> tuple[int, ...]:
+        """Return the ports of a virtual IP that it is balanced on: what serves it, then what only leads there."""
+        assert self.balance
+        plain = self.balance.port or self.port
+        return (self.balance.tls_port, plain) if encrypted and self.balance.tls_port else (plain,)
 
 
 @dataclass(frozen=True)
