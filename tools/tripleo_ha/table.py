@@ -195,11 +195,24 @@ class Once:
 
 
 @dataclass(frozen=True)
+class Domain:
+    """A domain of a service's own in Keystone, and the ``user`` that administers it; password ``domain_password``."""
+
+    name: str
+    user: str
+
+
+@dataclass(frozen=True)
 class Identity:
-    """A service user in Keystone's project ``service``, with the least roles; its password is ``service_password``."""
+    """A service user in Keystone's project ``service``, with the least roles; its password is ``service_password``.
+
+    ``domain`` is one that the service keeps users of its own in, ``known_roles`` exist for it to give to others.
+    """
 
     user: str
     roles: tuple[str, ...] = ("service",)
+    domain: Domain | None = None
+    known_roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -349,11 +362,18 @@ def _row(document: Mapping[str, Any]) -> Row:
     if broker := fields.get("broker"):
         fields["broker"] = Broker(**broker)
     if identity := fields.get("identity"):
-        fields["identity"] = Identity(**{**identity, "roles": tuple(identity.get("roles", Identity.roles))})
+        fields["identity"] = _identity(identity)
     if oslo := fields.get("oslo"):
         lists = {name: tuple(oslo.get(name, ())) for name in ("sections", "credentials", "unjudged")}
         fields["oslo"] = Oslo(**{**oslo, **lists})
     return Row(**fields)
+
+
+def _identity(document: Mapping[str, Any]) -> Identity:
+    fields = {**document, **{name: tuple(document[name]) for name in ("roles", "known_roles") if name in document}}
+    if domain := fields.get("domain"):
+        fields["domain"] = Domain(**domain)
+    return Identity(**fields)
 
 
 def _unit(document: Mapping[str, Any]) -> Unit:
