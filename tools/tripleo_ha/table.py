@@ -102,7 +102,7 @@ class Wsgi:
     It runs as ``user``, in as many processes as ``workers`` of the row's metadata says, with ``threads`` each.
     ``health`` is where the service itself tells how it is; what HAProxy asks for is sent there. A worker that answers
     nothing for ``harakiri_s`` seconds is replaced, none is with 0; a client may be silent within a request for
-    ``silence_s`` seconds.
+    ``silence_s`` seconds. ``static`` are directories of files that are served as they are, by path.
     """
 
     application: str
@@ -112,6 +112,7 @@ class Wsgi:
     threads: int = 8
     harakiri_s: int = 120
     silence_s: int = 4
+    static: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,7 @@ class Once:
     """Work done once per cluster: ``run`` by the first node, when ``evidence`` does not hold.
 
     ``evidence`` has one key: ``alembic: {database, versions}`` (the schema's heads are those the package ships),
+    ``django: {database, app, migrations}`` (Django records all that the package ships for an application),
     ``token: {user, password, project}`` (Keystone issues a token; the password is a path in the metadata),
     ``rows: {database, table, where}`` (the table, which the work fills last, has any row, or one with the values of
     ``where``, by column) or
@@ -231,7 +233,7 @@ class Catalogued:
 
 @dataclass(frozen=True)
 class Oslo:
-    """The service's own configuration file, read by oslo.config, whose options ``namespace`` declares.
+    """The service's own configuration file, read by oslo.config, whose options the entry points ``namespace`` declare.
 
     Those of the groups ``unjudged`` are declared at run time only.
 
@@ -240,7 +242,7 @@ class Oslo:
     """
 
     file: str
-    namespace: str
+    namespace: tuple[str, ...]
     sections: tuple[str, ...] = ()
     credentials: tuple[str, ...] = ()
     unjudged: tuple[str, ...] = ()
@@ -365,6 +367,8 @@ def _row(document: Mapping[str, Any]) -> Row:
         fields["identity"] = _identity(identity)
     if oslo := fields.get("oslo"):
         lists = {name: tuple(oslo.get(name, ())) for name in ("sections", "credentials", "unjudged")}
+        namespace = oslo["namespace"]
+        lists["namespace"] = (namespace,) if isinstance(namespace, str) else tuple(namespace)
         fields["oslo"] = Oslo(**{**oslo, **lists})
     return Row(**fields)
 
