@@ -10,6 +10,7 @@ PUBLIC = "public"
 """The virtual IP whose HTTP services are encrypted; the others are on networks of the operator's own."""
 INTERFACES = {"admin": "control", "internal": "control", "public": PUBLIC}
 """The interfaces of the catalogue, and the virtual IP of each."""
+WELL_KNOWN = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,21 @@ def is_encrypted(listener: Listener, vip: str) -> bool:
     return listener.protocol == "http" and vip == PUBLIC
 
 
+def offered_ports(metadata: Mapping[str, Any], listener: Listener, vip: str) -> tuple[int, ...]:
+    """Return the ports of a virtual IP that a listener is balanced on: what serves it, then what only leads there."""
+    return listener.offered_ports(is_encrypted(listener, vip) and public_tls(metadata) is not None)
+
+
 def base_url(metadata: Mapping[str, Any], listener: Listener, vip: str) -> str:
-    """Return the URL of a balanced listener on a virtual IP, without a path; ``tcp://`` for what is not HTTP."""
+    """Return the URL of a balanced listener on a virtual IP, without a path; ``tcp://`` for what is not HTTP.
+
+    A port that goes without saying is not said.
+    """
     tls = public_tls(metadata) if is_encrypted(listener, vip) else None
     scheme = "tcp" if listener.protocol != "http" else "https" if tls else "http"
     name = tls.host if tls else metadata["cluster"]["virtual_ips"][vip]["ip"]
-    return f"{scheme}://{host(name)}:{listener.port}"
+    port = listener.offered_ports(tls is not None)[0]
+    return f"{scheme}://{host(name)}" + ("" if port == WELL_KNOWN.get(scheme) else f":{port}")
 
 
 def host(ip: str) -> str:

@@ -42,10 +42,14 @@ class Balance:
     """How HAProxy offers a listener: on which virtual IPs, in which mode, with which timeouts (milliseconds).
 
     ``mode`` is ``roundrobin``, ``leastconn``, ``source``, or ``single`` for one writer that does not flap back.
+    ``port`` is that of the virtual IPs, when it is not the listener's own. With ``tls_port`` it is encrypted on another
+    one, and browsers that come to ``port`` are sent there.
     """
 
     vips: tuple[str, ...]
     check: Check
+    port: int | None = None
+    tls_port: int | None = None
     mode: str = "roundrobin"
     connect_ms: int = 1000
     client_ms: int = 60_000
@@ -79,6 +83,17 @@ class Listener:
         """Every port that it may be."""
         return range(self.port, (self.last_port or self.port) + 1)
 
+    @property
+    def entries(self) -> frozenset[int]:
+        """Every port that a virtual IP may offer it on; none when it is not balanced."""
+        return frozenset({*self.offered_ports(False), *self.offered_ports(True)} if self.balance else ())
+
+    def offered_ports(self, encrypted: bool) -> tuple[int, ...]:
+        """Return the ports of a virtual IP that it is balanced on: what serves it, then what only leads there."""
+        assert self.balance
+        plain = self.balance.port or self.port
+        return (self.balance.tls_port, plain) if encrypted and self.balance.tls_port else (plain,)
+
 
 @dataclass(frozen=True)
 class Wsgi:
@@ -87,7 +102,7 @@ class Wsgi:
     It runs as ``user``, in as many processes as ``workers`` of the row's metadata says, with ``threads`` each.
     ``health`` is where the service itself tells how it is; what HAProxy asks for is sent there. A worker that answers
     nothing for ``harakiri_s`` seconds is replaced, none is with 0; a client may be silent within a request for
-    ``silence_s`` seconds.
+    ``silence_s`` seconds. ``static`` are directories of files that are served as they are, by path.
     """
 
     application: str
@@ -97,6 +112,7 @@ class Wsgi:
     threads: int = 8
     harakiri_s: int = 120
     silence_s: int = 4
+    static: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -159,6 +175,7 @@ class Once:
     """Work done once per cluster: ``run`` by the first node, when ``evidence`` does not hold.
 
     ``evidence`` has one key: ``alembic: {database, versions}`` (the schema's heads are those the package ships),
+    ``django: {database, app, migrations}`` (Django records all that the package ships for an application),
     ``token: {user, password, project}`` (Keystone issues a token; the password is a path in the metadata),
     ``rows: {database, table, where}`` (the table, which the work fills last, has any row, or one with the values of
     ``where``, by column) or
@@ -180,11 +197,24 @@ class Once:
 
 
 @dataclass(frozen=True)
+class Domain:
+    """A domain of a service's own in Keystone, and the ``user`` that administers it; password ``domain_password``."""
+
+    name: str
+    user: str
+
+
+@dataclass(frozen=True)
 class Identity:
-    """A service user in Keystone's project ``service``, with the least roles; its password is ``service_password``."""
+    """A service user in Keystone's project ``service``, with the least roles; its password is ``service_password``.
+
+    ``domain`` is one that the service keeps users of its own in, ``known_roles`` exist for it to give to others.
+    """
 
     user: str
     roles: tuple[str, ...] = ("service",)
+    domain: Domain | None = None
+    known_roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -203,7 +233,7 @@ class Catalogued:
 
 @dataclass(frozen=True)
 class Oslo:
-    """The service's own configuration file, read by oslo.config, whose options ``namespace`` declares.
+    """The service's own configuration file, read by oslo.config, whose options the entry points ``namespace`` declare.
 
     Those of the groups ``unjudged`` are declared at run time only.
 
@@ -212,7 +242,7 @@ class Oslo:
     """
 
     file: str
-    namespace: str
+    namespace: tuple[str, ...]
     sections: tuple[str, ...] = ()
     credentials: tuple[str, ...] = ()
     unjudged: tuple[str, ...] = ()
@@ -334,11 +364,20 @@ def _row(document: Mapping[str, Any]) -> Row:
     if broker := fields.get("broker"):
         fields["broker"] = Broker(**broker)
     if identity := fields.get("identity"):
-        fields["identity"] = Identity(**{**identity, "roles": tuple(identity.get("roles", Identity.roles))})
+        fields["identity"] = _identity(identity)
     if oslo := fields.get("oslo"):
         lists = {name: tuple(oslo.get(name, ())) for name in ("sections", "credentials", "unjudged")}
+        namespace = oslo["namespace"]
+        lists["namespace"] = (namespace,) if isinstance(namespace, str) else tuple(namespace)
         fields["oslo"] = Oslo(**{**oslo, **lists})
     return Row(**fields)
+
+
+def _identity(document: Mapping[str, Any]) -> Identity:
+    fields = {**document, **{name: tuple(document[name]) for name in ("roles", "known_roles") if name in document}}
+    if domain := fields.get("domain"):
+        fields["domain"] = Domain(**domain)
+    return Identity(**fields)
 
 
 def _unit(document: Mapping[str, Any]) -> Unit:

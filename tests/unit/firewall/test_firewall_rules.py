@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -118,6 +118,18 @@ def test_a_range_is_open_from_its_first_port_to_its_last(port: int, reached: boo
     text = render(Listener("copies", 7000, ("beam.smp",), address="any", last_port=7010))
     assert accepts(text, Packet(PEER, NODE, "tcp", port)) == reached
     assert not accepts(text, Packet(CLIENT, NODE, "tcp", port))
+
+
+@pytest.mark.parametrize("port, plain, encrypted", [(80, True, True), (443, False, True), (8880, False, False)])
+def test_a_virtual_ip_is_open_where_it_offers_the_service(port: int, plain: bool, encrypted: bool) -> None:
+    web = tables.api("web", 8880)
+    assert web.balance
+    web = replace(web, balance=replace(web.balance, port=80, tls_port=443))
+    tls = {"ca": "ca", "public": {"certificate": "certificate", "key": "key"}}
+    assert accepts(render(web), Packet(STRANGER, PUBLIC_VIP, "tcp", port)) == plain
+    assert accepts(render(web, tls=tls), Packet(STRANGER, PUBLIC_VIP, "tcp", port)) == encrypted
+    assert accepts(render(web, tls=tls), Packet(CLIENT, CONTROL_VIP, "tcp", port)) == (port == 80)
+    assert accepts(render(web, tls=tls), Packet(PEER, NODE, "tcp", port)) == (port == 8880)
 
 
 @pytest.mark.parametrize("sources, reached", [([], False), (["10.0.0.0/8"], False), (["203.0.113.0/24"], True)])

@@ -1,6 +1,7 @@
 """TLS at the entry: which listeners have it, what clients and services see of it, and how a certificate is changed."""
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,51 @@ def test_public_endpoints_say_how_they_are_reached(told: dict[str, Any], expecte
     assert endpoints.base_url(told, tables.api(), "control") == "http://192.0.2.10:8000"
     assert endpoints.base_url(told, tables.sql(), "control") == "tcp://192.0.2.10:3306"
     assert "key" not in repr(endpoints.public_tls(metadata())).replace("KEY", "").replace("key=", "")
+
+
+WEB = tables.api("web", 8880)
+assert WEB.balance
+WEB = replace(WEB, balance=replace(WEB.balance, port=80, tls_port=443))
+
+
+def web(told: dict[str, Any]) -> list[str]:
+    text = rendered.render((tables.HAPROXY, tables.row(WEB)), tables.of(told), told)
+    wanted = ("bind", "http-request redirect", "server")
+    return [line for line in sections(text)["listen web"] if line.startswith(wanted)]
+
+
+def test_a_virtual_ip_may_offer_it_elsewhere_and_send_browsers_to_where_it_is_encrypted() -> None:
+    (name,) = rendered.certificates(metadata())
+    lines = web(metadata())
+    assert lines[:3] == [
+        "bind 192.0.2.10:80 transparent",
+        f"bind 198.51.100.10:443 transparent ssl crt {name}",
+        "bind 198.51.100.10:80 transparent",
+    ]
+    assert lines[3] == "http-request redirect prefix https://198.51.100.10 if { dst 198.51.100.10 } !{ ssl_fc }"
+    assert lines[4] == "server controller-0 192.0.2.11:8880 id 1"
+    assert endpoints.base_url(metadata(name="cloud.example.com"), WEB, "public") == "https://cloud.example.com"
+    assert endpoints.base_url(metadata(), WEB, "control") == "http://192.0.2.10"
+
+
+def test_without_tls_a_browser_stays_where_it_came_to() -> None:
+    told = tables.metadata()
+    assert web(told)[:2] == ["bind 192.0.2.10:80 transparent", "bind 198.51.100.10:80 transparent"]
+    assert not any("redirect" in line for line in web(told))
+    assert endpoints.base_url(told, WEB, "public") == "http://198.51.100.10"
+
+
+def test_two_listeners_cannot_have_one_port_of_a_virtual_ip() -> None:
+    rows = (tables.HAPROXY, tables.row(WEB, tables.api("other", 443)))
+    rendered.render(rows, tables.of(told := tables.metadata()), told)
+    with pytest.raises(Failure, match="web and other both want port 443 of VIP public"):
+        rendered.render(rows, tables.of(told := metadata()), told)
+
+
+def test_cookies_given_encrypted_travel_encrypted_only() -> None:
+    rule = "http-response replace-header Set-Cookie ^(.*)$ '\\1; Secure' if { ssl_fc }"
+    assert sections(render(metadata()))["listen api"].count(rule) == 1
+    assert rule not in render(tables.metadata())
 
 
 @pytest.fixture

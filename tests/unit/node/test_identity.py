@@ -17,7 +17,7 @@ from tripleo_ha import cluster, paths
 from tripleo_ha.errors import Failure
 from tripleo_ha.node import identity
 from tripleo_ha.node.context import Context
-from tripleo_ha.table import Catalogued, Identity, Row
+from tripleo_ha.table import Catalogued, Domain, Identity, Row
 
 ROW = Row("ceilometer-agent-central", "ceilometer", "", identity=Identity("ceilometer", ("reader",)))
 NODES = [{"name": f"n{i}", "ip": f"192.0.2.1{i}"} for i in range(2)]
@@ -44,8 +44,11 @@ class Keystone(BaseHTTPRequestHandler):
             user = body["auth"]["identity"]["password"]["user"]
             known = state["users"].get(user["name"])
             state["signed_in"].append(user["name"])
-            project = body["auth"]["scope"]["project"]["name"]
-            right = known and known["password"] == user["password"] and (user["name"], project) in state["granted"]
+            ((kind, scope),) = body["auth"]["scope"].items()
+            granted = (user["name"], scope["name"]) in state["granted"]
+            right = known and known["password"] == user["password"] and granted
+            if kind == "domain":
+                right = right and known["domain_id"] == f"domains-{scope['name']}"
             token = {"token": {"roles": [{"name": name} for name in sorted(state["roles_given"])]}}
             return self._answer(201, token, f"token-{user['name']}") if right else self._answer(401)
         if self.headers["X-Auth-Token"] != "token-admin":
@@ -78,8 +81,8 @@ class Keystone(BaseHTTPRequestHandler):
         self._answer(200, {})
 
     def do_PUT(self) -> None:
-        _, _, _, project, _, user, _, role = self.path.split("/")
-        self.server.state["granted"].add((user.removeprefix("users-"), project.removeprefix("projects-")))
+        _, _, kind, scope, _, user, _, role = self.path.split("/")
+        self.server.state["granted"].add((user.removeprefix("users-"), scope.removeprefix(f"{kind}-")))
         self.server.state["roles_given"].add(role.removeprefix("roles-"))
         self._answer(204)
 
@@ -91,7 +94,13 @@ class Keystone(BaseHTTPRequestHandler):
 def state() -> dict[str, Any]:
     admin = {"name": "admin", "password": "admin-secret", "id": "users-admin"}
     granted = {("admin", "admin")}
-    kept: dict[str, Any] = {"users": {"admin": admin}, "projects": {}, "roles": {}, "granted": granted}
+    kept: dict[str, Any] = {
+        "users": {"admin": admin},
+        "domains": {},
+        "projects": {},
+        "roles": {},
+        "granted": granted,
+    }
     return {**kept, "roles_given": set(), "services": [], "endpoints": [], "made": [], "signed_in": []}
 
 
@@ -110,7 +119,7 @@ def context(url: str, password: str, me: int = 0, **urls: str) -> Context:
         "cluster": {"name": "c", "nodes": NODES, "virtual_ips": {}},
         "node": {"name": f"n{me}"},
         "keystone": {"admin_password": "admin-secret", "region": "north"},
-        "ceilometer": {"service_password": password},
+        "ceilometer": {"service_password": password, "domain_password": f"domain-{password}"},
         "derived": {"urls": {"keystone": {"control": url, **urls}}},
     }
     return Context(metadata, cluster.from_metadata(metadata), (ROW,))
@@ -141,6 +150,47 @@ def test_a_changed_password_is_applied(url: str, state: dict[str, Any]) -> None:
     identity.ensure(context(url, "one"), ROW)
     identity.ensure(context(url, "two"), ROW)
     assert state["users"]["ceilometer"]["password"] == "two"
+
+
+OWNER = replace(ROW, identity=Identity("ceilometer", ("reader",), Domain("stacks", "steward"), ("owner", "tenant")))
+
+
+def test_a_domain_is_made_with_its_administrator_once(url: str, state: dict[str, Any]) -> None:
+    first = context(url, "one")
+    identity.ensure(first, OWNER)
+    assert (state["users"]["steward"]["domain_id"], state["users"]["steward"]["password"]) == (
+        "domains-stacks",
+        "domain-one",
+    )
+    assert ("steward", "stacks") in state["granted"]
+    assert state["roles_given"] == {"reader", "admin"}
+    again = context(url, "one")
+    identity.ensure(again, OWNER)
+    assert (again.changes, state["made"].count("stacks")) == ([], 1)
+    assert "domain-one" not in str(first.changes)
+    identity.ensure(context(url, "two"), OWNER)
+    assert state["users"]["steward"]["password"] == "domain-two"
+
+
+def test_roles_for_others_exist_and_are_looked_for_once_a_boot(
+    url: str, state: dict[str, Any], runtime: Path
+) -> None:
+    identity.ensure(first := context(url, "one"), OWNER)
+    assert {"owner", "tenant"} <= set(state["roles"])
+    assert "ceilometer-agent-central: role owner in Keystone" in first.changes
+    del state["roles"]["owner"]
+    identity.ensure(context(url, "one"), OWNER)
+    assert "owner" not in state["roles"]
+    shutil.rmtree(runtime / "roles")
+    identity.ensure(context(url, "one"), OWNER)
+    assert state["made"].count("owner") == 2
+
+
+def test_another_node_waits_for_the_roles(url: str, state: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identity, "WAIT", 0)
+    with pytest.raises(Failure, match="the roles owner, tenant in Keystone"):
+        identity.ensure(context(url, "one", me=1), OWNER)
+    assert state["made"] == []
 
 
 def test_another_node_waits_and_makes_nothing(url: str, state: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

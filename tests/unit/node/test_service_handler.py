@@ -64,6 +64,32 @@ def test_heads_are_what_nothing_builds_upon() -> None:
     assert evidence.heads([*history, migration("d", "('b', 'c')")]) == {"d"}
 
 
+def test_django_has_recorded_all_that_the_package_ships(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = tmp_path / "sessions/migrations"
+    shipped.mkdir(parents=True)
+    for name in ("__init__", "0001_initial"):
+        (shipped / f"{name}.py").touch()
+    recorded = [("0001_initial",)]
+    monkeypatch.setattr(evidence, "DIST_PACKAGES", tmp_path)
+    monkeypatch.setattr(sql, "root", contextlib.nullcontext)
+    monkeypatch.setattr(sql, "query", lambda connection, asked, parameters: recorded)
+    wanted = {"database": "web", "app": "sessions", "migrations": "sessions/migrations"}
+    work = Once("schema", {"django": wanted}, ("migrate",))
+    assert evidence.holds(context, work)
+    (shipped / "0002_more.py").touch()
+    assert not evidence.holds(context, work)
+    recorded.append(("0002_more",))
+    assert evidence.holds(context, work)
+
+    def missing(*_: object) -> None:
+        raise pymysql.err.ProgrammingError(1146, "no such table")
+
+    monkeypatch.setattr(sql, "query", missing)
+    assert not evidence.holds(context, work)
+
+
 def test_generation_is_the_same_on_all_nodes_and_differs_by_row_and_value() -> None:
     row = Row("keystone", "keystone", "")
     on_another = {**METADATA, "node": {"name": "n2"}, "derived": {}}

@@ -3,8 +3,11 @@
 import configparser
 import re
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from tripleo_ha import cluster, paths, table
 from tripleo_ha.errors import Failure
@@ -57,7 +60,8 @@ def test_the_image_of_a_controller_has_every_row() -> None:
 
 @pytest.mark.parametrize("row", APIS, ids=NAMES)
 def test_an_api_has_all_that_it_needs(row: Row) -> None:
-    assert {"haproxy", "mariadb-galera", "memcached"} <= set(row.after)
+    assert {"haproxy", "mariadb-galera"} <= set(row.after)
+    assert "memcached" in row.after or not row.catalogue
     for unit in row.units:
         if not unit.wsgi:
             continue
@@ -68,7 +72,7 @@ def test_an_api_has_all_that_it_needs(row: Row) -> None:
         assert ini["processes"] == "1"
         assert listener.balance
         assert listener.balance.check.path == "/healthcheck"
-    assert row.catalogue
+    assert row.catalogue or row.service == "horizon"
     assert all("alembic" in work.evidence for work in row.once if "local_databases" in str(work.env))
 
 
@@ -149,6 +153,89 @@ def test_glance_keeps_images_where_it_is_told() -> None:
     ini = parsed(FILES["/etc/tripleo-ha/uwsgi/glance-api.ini"])["uwsgi"]
     assert "harakiri" not in ini
     assert ini["socket-timeout"] == "60"
+
+
+def test_heat_gives_stacks_users_of_their_own_and_tells_servers_what_they_reach() -> None:
+    found = parsed(FILES["/etc/heat/heat.conf"])
+    settings, trustee, token = found["DEFAULT"], found["trustee"], found["keystone_authtoken"]
+    identity = ROWS["heat"].identity
+    assert identity
+    assert identity.domain
+    assert (settings["stack_user_domain_name"], settings["stack_domain_admin"]) == (
+        identity.domain.name,
+        identity.domain.user,
+    )
+    assert settings["stack_domain_admin_password"] != token["password"]
+    assert settings["heat_stack_user_role"] in identity.known_roles
+    assert len(settings["auth_encryption_key"]) == 32
+    assert (trustee["username"], trustee["password"]) == (token["username"], token["password"])
+    # The trust brings the project; with one of its own Keystone would refuse.
+    assert not [name for name in trustee if name.startswith("project")]
+    assert settings["heat_metadata_server_url"].startswith("http://198.51.100.10:8000")
+    assert found["clients"]["endpoint_type"] == "internalURL"
+    assert found["clients_keystone"]["auth_uri"] == "http://192.0.2.10:5000"
+    more = preview.files(paths.elements(), made(heat={"workers": 3}), tuple(ROWS.values()))
+    assert parsed(more["/etc/heat/heat.conf"])["DEFAULT"]["num_engine_workers"] == "3"
+
+
+HEATS = [
+    "heat",
+    "engine",
+    "engine.0f3c",
+    "engine_fanout",
+    "engine_worker.0f3c",
+    "heat-engine-listener.0f3c",
+    "reply_overcloud-controller-0:heat-api-cfn:1",
+]
+OTHERS = ["", "neutron", "engines", "reply_overcloud-controller-0:nova-api:1", "reply_n:heat-api:1:x"]
+
+
+def test_heat_may_touch_its_own_queues_alone() -> None:
+    broker = ROWS["heat"].broker
+    assert broker
+    for pattern in (broker.configure, broker.write, broker.read):
+        assert [name for name in HEATS if not re.search(pattern, name)] == []
+        assert [name for name in OTHERS if re.search(pattern, name)] == []
+    assert re.search(broker.write, "amq.default")
+
+
+def dashboard(**overrides: object) -> dict[str, object]:
+    """Return the settings that Django would see."""
+    found: dict[str, object] = {}
+    files = preview.files(paths.elements(), made(**overrides), tuple(ROWS.values()))
+    file = files["/etc/openstack-dashboard/local_settings.py"]
+    assert (file.mode, file.owner) == (0o640, "root")
+    exec(file.body.decode(), found)
+    return found
+
+
+def test_horizon_keeps_sessions_where_no_controller_takes_them_along() -> None:
+    found: dict[str, Any] = dashboard(horizon={"secret_key": "0123456789abcdef" * 3})
+    database = found["DATABASES"]["default"]
+    assert found["SESSION_ENGINE"].endswith(".db")
+    assert (database["HOST"], database["NAME"], database["USER"]) == ("192.0.2.10", "horizon", "horizon")
+    assert found["SECRET_KEY"] == "0123456789abcdef" * 3
+    assert found["OPENSTACK_KEYSTONE_URL"] == "http://192.0.2.10:5000/v3"
+    assert found["ALLOWED_HOSTS"] == ["192.0.2.10", "198.51.100.10", "192.0.2.11"]
+
+
+def test_horizon_takes_settings_of_the_deployer_and_the_name_of_its_certificate() -> None:
+    extra = {"settings": {"SITE_BRANDING": "'Example'", "SESSION_TIMEOUT": 7200}}
+    tls = yaml.safe_load((Path(__file__).parents[2] / "corpus/good-tls.yaml").read_text())["tls"]
+    tls["public"] |= {"enabled": False, "name": "cloud.example.com"}
+    found: dict[str, Any] = dashboard(horizon={"extra": extra, "debug": True}, tls=tls)
+    assert (found["SITE_BRANDING"], found["SESSION_TIMEOUT"]) == ("Example", 7200)
+    assert "cloud.example.com" in found["ALLOWED_HOSTS"]
+    assert found["LOGGING"]["loggers"]["horizon"]["level"] == "DEBUG"
+
+
+def test_horizon_is_found_where_a_browser_looks() -> None:
+    haproxy = FILES["/etc/haproxy/haproxy.cfg"].body.decode()
+    section = haproxy.partition("\nlisten horizon\n")[2].partition("\nlisten ")[0]
+    assert re.findall(r"bind (\S+)", section) == ["192.0.2.10:80", "198.51.100.10:80"]
+    ini = parsed(FILES["/etc/tripleo-ha/uwsgi/horizon.ini"])["uwsgi"]
+    assert ini["static-map"] == "/static=/var/lib/openstack-dashboard/static"
+    assert ini["http-socket"] == "192.0.2.11:8880"
 
 
 def test_workers_are_one_value_of_the_metadata() -> None:

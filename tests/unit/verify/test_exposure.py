@@ -14,6 +14,7 @@ METADATA = {
     "rabbit": {"admin_password": "p/a+s s-word", "erlang_cookie": "COOKIECOOKIE"},
     "pacemaker": {"corosync_authkey": AUTHKEY, "token_ms": 1000},
     "keystone": {"fernet_keys": [{"index": 0, "key": "fernet-key-0"}], "admin_password": "short"},
+    "heat": {"auth_encryption_key": "encryption-key-of-heat"},
     "derived": {"database_password": "repeated-elsewhere"},
 }
 
@@ -42,6 +43,7 @@ def test_secrets_are_known_by_their_key() -> None:
         "rabbit.erlang_cookie",
         "pacemaker.corosync_authkey",
         "keystone.fernet_keys.0.key",
+        "heat.auth_encryption_key",
     }
 
 

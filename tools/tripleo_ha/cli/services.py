@@ -128,7 +128,8 @@ def _balanced(listener: Listener) -> tuple[str, ...]:
     where = f" on port {check.port}" if check.port else ""
     how = f"``GET {check.path}``{where} each {check.interval_ms} ms, {check.fall} down, {check.rise} up"
     times = f"{balance.connect_ms} ms, {balance.client_ms // 1000} s, {balance.server_ms // 1000} s"
-    return listener.name, str(listener.port), ", ".join(balance.vips), balance.mode, how, times
+    port = str(balance.port or listener.port) + (f", with TLS {balance.tls_port}" if balance.tls_port else "")
+    return listener.name, port, ", ".join(balance.vips), balance.mode, how, times
 
 
 def _rights(row: Row) -> tuple[str, ...]:

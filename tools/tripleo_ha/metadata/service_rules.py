@@ -157,7 +157,7 @@ def _listeners() -> dict[int, set[str]]:
     found: dict[int, set[str]] = {}
     for row in table.load():
         for listener in row.listeners:
-            for port in listener.ports:
+            for port in {*listener.ports, *listener.entries}:
                 found.setdefault(port, set()).add(row.metadata)
     return found
 

@@ -31,7 +31,10 @@ def holds(context: Context, work: Once) -> bool:
         return _recorded(work.name, recorded["database"]) == version_of(recorded["distribution"])
     if rows := work.evidence.get("rows"):
         return _present(rows)
-    raise Failure(f"{work.name}: no such evidence: {', '.join(work.evidence)}", "one of alembic, recorded, rows, token")
+    if django := work.evidence.get("django"):
+        return _django_migrated(django)
+    kinds = "one of alembic, django, recorded, rows, token"
+    raise Failure(f"{work.name}: no such evidence: {', '.join(work.evidence)}", kinds)
 
 
 def record(work: Once) -> None:
@@ -117,6 +120,12 @@ def _migrated(wanted: Mapping[str, Any]) -> bool:
 
 def _revisions(database: str) -> set[str]:
     return {row[0] for row in _rows(f"SELECT version_num FROM `{database}`.alembic_version")}  # noqa: S608
+
+
+def _django_migrated(wanted: Mapping[str, Any]) -> bool:
+    shipped = {file.stem for file in (DIST_PACKAGES / wanted["migrations"]).glob("[0-9]*.py")}
+    asked = f"SELECT name FROM `{wanted['database']}`.django_migrations WHERE app = %s"  # noqa: S608
+    return shipped <= {row[0] for row in _rows(asked, (wanted["app"],))}
 
 
 def heads(migrations: Iterable[str]) -> set[str]:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from tripleo_ha.node.facts import Exposure
 from tripleo_ha.node.procfs import Seen
 
-SECRET_KEY = re.compile(r"(password|passwd|secret|cookie|authkey|^key$|private|^hash_path_)", re.IGNORECASE)
+SECRET_KEY = re.compile(r"(password|passwd|secret|cookie|authkey|(^|_)key$|private|^hash_path_)", re.IGNORECASE)
 SHORTEST = 8
 """Shorter values would be found by chance in files that have nothing to do with them."""
 PLACES = ("etc", "run", "mnt/state", "var/lib/os-collect-config", "var/log", "var/tmp", "tmp", "usr/libexec")

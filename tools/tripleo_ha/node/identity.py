@@ -45,8 +45,19 @@ def authenticate(context: Context, user: str, password: str, project: str) -> st
 def sign_in(context: Context, user: str, password: str, project: str) -> Token | None:
     """As :func:`authenticate`, with what the user may do."""
     domain = {"id": "default"}
+    return _sign_in(context, user, password, domain, {"project": {"name": project, "domain": domain}})
+
+
+def sign_in_to_domain(context: Context, user: str, password: str, domain: str) -> Token | None:
+    """As :func:`sign_in`, for a user of a domain and what it may do in the domain itself."""
+    return _sign_in(context, user, password, {"name": domain}, {"domain": {"name": domain}})
+
+
+def _sign_in(
+    context: Context, user: str, password: str, domain: dict[str, str], scope: dict[str, Any]
+) -> Token | None:
     method = {"methods": ["password"], "password": {"user": {"name": user, "domain": domain, "password": password}}}
-    body = {"auth": {"identity": method, "scope": {"project": {"name": project, "domain": domain}}}}
+    body = {"auth": {"identity": method, "scope": scope}}
     try:
         with _open(context, "POST", "/auth/tokens", None, body) as answer:
             roles = json.load(answer)["token"]["roles"]
@@ -56,28 +67,84 @@ def sign_in(context: Context, user: str, password: str, project: str) -> Token |
 
 
 def ensure(context: Context, row: Row) -> None:
-    """Have a row's service user, with its password and roles; the first node makes it, the others wait for it.
+    """Have a row's service user and its domain, with passwords and roles; the first node makes them, the others wait.
 
     A role that its row no longer has is left to it.
 
-    :raises TimedOut: no token was issued to it, or one without a role.
+    :raises TimedOut: no token was issued to one of them, or one without a role.
     """
     if row.identity is None or "keystone" not in context.metadata:
         return
-    user = row.identity.user
-    password = context.metadata[row.metadata]["service_password"]
-    roles = frozenset(row.identity.roles)
+    _ensure_roles(context, row, row.identity.known_roles)
+    settings = context.metadata[row.metadata]
+    _ensure_user(context, row, _ServiceUser(row.identity.user, settings["service_password"], row.identity.roles))
+    if domain := row.identity.domain:
+        _ensure_user(context, row, _DomainAdmin(domain.user, settings["domain_password"], domain.name))
 
-    def as_wanted() -> bool:
-        token = sign_in(context, user, password, "service")
-        return token is not None and roles <= token.roles
 
+@dataclass(frozen=True)
+class _ServiceUser:
+    name: str
+    password: str = field(repr=False)
+    roles: tuple[str, ...]
+
+    def as_wanted(self, context: Context) -> bool:
+        token = sign_in(context, self.name, self.password, "service")
+        return token is not None and frozenset(self.roles) <= token.roles
+
+    def make(self, call: Any) -> None:
+        project = _find_or_make(call, "project", {"name": "service", "domain_id": "default"})
+        _make_user(call, self.name, self.password, "default", f"/projects/{project}", self.roles)
+
+
+@dataclass(frozen=True)
+class _DomainAdmin:
+    name: str
+    password: str = field(repr=False)
+    domain: str
+
+    def as_wanted(self, context: Context) -> bool:
+        token = sign_in_to_domain(context, self.name, self.password, self.domain)
+        return token is not None and "admin" in token.roles
+
+    def make(self, call: Any) -> None:
+        domain = _find_or_make(call, "domain", {"name": self.domain})
+        _make_user(call, self.name, self.password, domain, f"/domains/{domain}", ("admin",))
+
+
+def _ensure_user(context: Context, row: Row, user: _ServiceUser | _DomainAdmin) -> None:
+    as_wanted = partial(user.as_wanted, context)
     if as_wanted():
         return
     if context.cluster.i_am_first:
-        _make(context, user, password, row.identity.roles)
-        context.changed(f"{row.service}: user {user} in Keystone")
-    wait_for(f"Keystone to issue a token to {user} with its roles", as_wanted, timeout=WAIT)
+        call = _as_admin(context)
+        # Services converge side by side, and the project and roles are theirs in common.
+        with _MAKING:
+            user.make(call)
+        context.changed(f"{row.service}: user {user.name} in Keystone")
+    wait_for(f"Keystone to issue a token to {user.name} with its roles", as_wanted, timeout=WAIT)
+
+
+def _ensure_roles(context: Context, row: Row, roles: tuple[str, ...]) -> None:
+    """Have roles that nobody of the row's own has, so that no token shows them; looked at as :func:`register` does."""
+    if not roles or _seen(row, "roles", json.dumps(roles)):
+        return
+    call = _as_admin(context)
+    if context.cluster.i_am_first:
+        with _MAKING:
+            for name in roles:
+                if not _find(call, "role", {"name": name}):
+                    _find_or_make(call, "role", {"name": name})
+                    context.changed(f"{row.service}: role {name} in Keystone")
+    wait_for(f"the roles {', '.join(roles)} in Keystone", partial(_exist, call, roles), timeout=WAIT)
+    _saw(row, "roles", json.dumps(roles))
+
+
+def _exist(call: Any, roles: tuple[str, ...]) -> bool:
+    try:
+        return all(_find(call, "role", {"name": name}) for name in roles)
+    except KeystoneError:
+        return False
 
 
 def offered(context: Context, row: Row) -> list[Endpoint]:
@@ -96,8 +163,8 @@ def register(context: Context, row: Row) -> None:
     if not row.catalogue or "keystone" not in context.metadata:
         return
     wanted = offered(context, row)
-    seen, told = paths.RUNTIME / "catalogue" / f"{row.service}.json", json.dumps([asdict(each) for each in wanted])
-    if seen.exists() and seen.read_text() == told:
+    told = json.dumps([asdict(each) for each in wanted])
+    if _seen(row, "catalogue", told):
         return
     call = _as_admin(context)
     if context.cluster.i_am_first:
@@ -106,7 +173,17 @@ def register(context: Context, row: Row) -> None:
             context.changed(f"{row.service}: {endpoint.interface} endpoint is {endpoint.url}")
     else:
         wait_for(f"the endpoints of {row.service} in the catalogue", partial(_all_there, call, wanted), timeout=WAIT)
-    write_file(seen, told, mode=0o644)
+    _saw(row, "catalogue", told)
+
+
+def _seen(row: Row, kind: str, told: str) -> bool:
+    """Tell whether this was found as it should be since the node booted."""
+    file = paths.RUNTIME / kind / f"{row.service}.json"
+    return file.exists() and file.read_text() == told
+
+
+def _saw(row: Row, kind: str, told: str) -> None:
+    write_file(paths.RUNTIME / kind / f"{row.service}.json", told, mode=0o644)
 
 
 def _all_there(call: Any, wanted: list[Endpoint]) -> bool:
@@ -154,23 +231,15 @@ def _as_admin(context: Context) -> Any:
     return partial(_call, context, token)
 
 
-def _make(context: Context, user: str, password: str, roles: tuple[str, ...]) -> None:
-    call = _as_admin(context)
-    # Services converge side by side, and the project and roles are theirs in common.
-    with _MAKING:
-        _make_alone(call, user, password, roles)
-
-
-def _make_alone(call: Any, user: str, password: str, roles: tuple[str, ...]) -> None:
-    project = _find_or_make(call, "project", {"name": "service", "domain_id": "default"})
-    account = _find(call, "user", {"name": user, "domain_id": "default"})
+def _make_user(call: Any, user: str, password: str, domain: str, scope: str, roles: tuple[str, ...]) -> None:
+    account = _find(call, "user", {"name": user, "domain_id": domain})
     if account:
         call("PATCH", f"/users/{account}", {"user": {"password": password, "enabled": True}})
     else:
-        account = _find_or_make(call, "user", {"name": user, "domain_id": "default", "password": password})
+        account = _find_or_make(call, "user", {"name": user, "domain_id": domain, "password": password})
     for name in roles:
         role = _find_or_make(call, "role", {"name": name})
-        call("PUT", f"/projects/{project}/users/{account}/roles/{role}", None)
+        call("PUT", f"{scope}/users/{account}/roles/{role}", None)
 
 
 def _find_or_make(call: Any, kind: str, wanted: dict[str, str]) -> str:

@@ -9,7 +9,8 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tripleo_ha.cluster import Cluster
+from tripleo_ha import endpoints
+from tripleo_ha.cluster import Cluster, VirtualIP
 from tripleo_ha.errors import Failure
 from tripleo_ha.table import Listener, Row
 from tripleo_ha.topology import haproxy
@@ -27,7 +28,7 @@ def render(rows: Sequence[Row], cluster: Cluster, metadata: Mapping[str, Any]) -
     rules = [
         *_always(),
         *_ssh(metadata.get("base", {}).get("ssh_sources", [])),
-        *(rule for row in rows for listener in row.listeners for rule in _listener(row, listener, cluster)),
+        *(rule for row in rows for listener in row.listeners for rule in _listener(row, listener, cluster, metadata)),
         *_rest(),
     ]
     chain = "\n".join(f"        {rule}" for rule in ("type filter hook input priority filter; policy drop;", *rules))
@@ -86,7 +87,7 @@ def _ssh(sources: Iterable[str]) -> Iterator[str]:
         yield f"{_match('saddr', source)} tcp dport 22 accept"
 
 
-def _listener(row: Row, listener: Listener, cluster: Cluster) -> Iterator[str]:
+def _listener(row: Row, listener: Listener, cluster: Cluster, metadata: Mapping[str, Any]) -> Iterator[str]:
     if listener.address == "loopback":
         return
     ports = f"{listener.port}-{listener.last_port}" if listener.last_port else listener.port
@@ -102,7 +103,7 @@ def _listener(row: Row, listener: Listener, cluster: Cluster) -> Iterator[str]:
         for destination in destinations:
             if _same_family(source, destination):
                 yield " ".join(part for part in (source, destination, port) if part)
-    yield from _virtual(listener, cluster, port)
+    yield from _virtual(listener, cluster, metadata)
 
 
 def _sources(listener: Listener, cluster: Cluster) -> Iterator[str]:
@@ -117,19 +118,23 @@ def _sources(listener: Listener, cluster: Cluster) -> Iterator[str]:
             raise Failure(f"listener {listener.name}: no source {name}", "sources are cluster and control")
 
 
-def _virtual(listener: Listener, cluster: Cluster, port: str) -> Iterator[str]:
+def _virtual(listener: Listener, cluster: Cluster, metadata: Mapping[str, Any]) -> Iterator[str]:
     for name in listener.balance.vips if listener.balance else ():
         if name not in cluster.virtual_ips:
             raise Failure(f"listener {listener.name}: no virtual IP {name} in cluster.virtual_ips")
         vip = cluster.virtual_ips[name]
         destination = _match("daddr", vip.ip)
-        if name == "public":
-            yield f"{destination} {port}"
-            continue
-        version = ipaddress.ip_address(vip.ip).version
-        yield f"{_match('saddr', vip.network)} {destination} {port}"
-        if any(ipaddress.ip_address(node.ip).version == version for node in cluster.nodes):
-            yield f"{_cluster(version)} {destination} {port}"
+        sources = [""] if name == "public" else list(_inside(vip, cluster))
+        for port in endpoints.offered_ports(metadata, listener, name):
+            offer = f'{destination} {listener.transport} dport {port} accept comment "{listener.name}"'
+            yield from (f"{source}{offer}" for source in sources)
+
+
+def _inside(vip: VirtualIP, cluster: Cluster) -> Iterator[str]:
+    version = ipaddress.ip_address(vip.ip).version
+    yield f"{_match('saddr', vip.network)} "
+    if any(ipaddress.ip_address(node.ip).version == version for node in cluster.nodes):
+        yield f"{_cluster(version)} "
 
 
 def _cluster(version: int) -> str:

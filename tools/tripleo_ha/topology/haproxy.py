@@ -54,7 +54,7 @@ def render(rows: Sequence[Row], cluster: Cluster, metadata: Mapping[str, Any]) -
     bundles = certificates(metadata)
     settings = metadata["haproxy"]
     offered = [listener for row in rows for listener in row.balanced]
-    _check_offers(offered, cluster)
+    _check_offers(offered, cluster, metadata)
     own = {listener.name: listener for row in rows if row.service == SERVICE for listener in row.listeners}
     if missing := sorted({"peers", "statistics"} - set(own)):
         raise Failure(f"the service row {SERVICE} has no listener {' and '.join(missing)}")
@@ -67,7 +67,7 @@ def render(rows: Sequence[Row], cluster: Cluster, metadata: Mapping[str, Any]) -
         *_statistics(cluster, own["statistics"].port, settings["stats_password"]),
     ]
     for listener in offered:
-        body += _listen(listener, cluster, maxconn, next(iter(bundles), ""))
+        body += _listen(listener, cluster, maxconn, metadata)
     head = _global(cluster, maxconn, bool(bundles), extra.get("global", {}))
     text = "\n".join([*head, *body]) + "\n"
     return text.replace("@DIGEST@", hashlib.sha256(text.encode()).hexdigest(), 1)
@@ -107,7 +107,7 @@ def quote(value: str) -> str:
     return "'" + value.replace("'", "'\\''") + "'"
 
 
-def _check_offers(offered: Sequence[Listener], cluster: Cluster) -> None:
+def _check_offers(offered: Sequence[Listener], cluster: Cluster, metadata: Mapping[str, Any]) -> None:
     names: set[str] = set()
     ends: dict[tuple[str, int], str] = {}
     for listener in offered:
@@ -120,9 +120,10 @@ def _check_offers(offered: Sequence[Listener], cluster: Cluster) -> None:
         for vip in listener.balance.vips:
             if vip not in cluster.virtual_ips:
                 raise Failure(f"listener {listener.name}: no virtual IP {vip} in cluster.virtual_ips")
-            other = ends.setdefault((vip, listener.port), listener.name)
-            if other != listener.name:
-                raise Failure(f"listeners {other} and {listener.name} both want port {listener.port} of VIP {vip}")
+            for port in endpoints.offered_ports(metadata, listener, vip):
+                other = ends.setdefault((vip, port), listener.name)
+                if other != listener.name:
+                    raise Failure(f"listeners {other} and {listener.name} both want port {port} of VIP {vip}")
 
 
 def _global(cluster: Cluster, maxconn: int, encrypted: bool, extra: Mapping[str, Any]) -> Iterator[str]:
@@ -200,26 +201,47 @@ def _statistics(cluster: Cluster, port: int, password: str) -> Iterator[str]:
     yield "    stats refresh 10s"
 
 
-def _listen(listener: Listener, cluster: Cluster, total: int, certificate: str) -> Iterator[str]:
+def _listen(listener: Listener, cluster: Cluster, total: int, metadata: Mapping[str, Any]) -> Iterator[str]:
     balance = listener.balance
     assert balance
     yield f"\nlisten {listener.name}"
     yield f"    mode {listener.protocol}"
-    dead_peer = "" if listener.protocol == "http" else f" tcp-ut {DEAD_CLIENT_S}s"
-    for vip in balance.vips:
-        # Transparent: what is under way is still answered after the address has left this node.
-        tls = f" ssl crt {certificate}" if certificate and endpoints.is_encrypted(listener, vip) else ""
-        yield f"    bind {_end(cluster.virtual_ips[vip].ip, listener.port)} transparent{dead_peer}{tls}"
+    yield from _binds(listener, balance, cluster, metadata)
     # Half at most for one service, so that its flood doesn't close the entry to the others.
     yield f"    maxconn {balance.maxconn or total // 2}"
     yield f"    timeout connect {balance.connect_ms}ms"
     yield f"    timeout client {balance.client_ms}ms"
     yield f"    timeout server {balance.server_ms}ms"
+    yield from _kept_encrypted(listener, balance, cluster, metadata)
     yield from _http(cluster) if listener.protocol == "http" else _tcp()
     yield from _spread(listener, balance)
     yield from _check(balance.check, cluster, listener)
     yield f"    source {cluster.me.ip}"
     yield from _servers(listener, balance, cluster)
+
+
+def _binds(listener: Listener, balance: Balance, cluster: Cluster, metadata: Mapping[str, Any]) -> Iterator[str]:
+    certificate = next(iter(certificates(metadata)), "")
+    dead_peer = "" if listener.protocol == "http" else f" tcp-ut {DEAD_CLIENT_S}s"
+    for vip in balance.vips:
+        tls = f" ssl crt {certificate}" if certificate and endpoints.is_encrypted(listener, vip) else ""
+        for number, port in enumerate(endpoints.offered_ports(metadata, listener, vip)):
+            # Transparent: what is under way is still answered after the address has left this node.
+            end = _end(cluster.virtual_ips[vip].ip, port)
+            yield f"    bind {end} transparent{dead_peer}{'' if number else tls}"
+
+
+def _kept_encrypted(
+    listener: Listener, balance: Balance, cluster: Cluster, metadata: Mapping[str, Any]
+) -> Iterator[str]:
+    for vip in balance.vips:
+        if endpoints.public_tls(metadata) is None or not endpoints.is_encrypted(listener, vip):
+            continue
+        if balance.tls_port:
+            url = endpoints.base_url(metadata, listener, vip)
+            yield f"    http-request redirect prefix {url} if {{ dst {cluster.virtual_ips[vip].ip} }} !{{ ssl_fc }}"
+        # The service itself cannot tell which cookies must not travel in the open: it is asked in plain HTTP always.
+        yield "    http-response replace-header Set-Cookie ^(.*)$ '\\1; Secure' if { ssl_fc }"
 
 
 def _http(cluster: Cluster) -> Iterator[str]:

@@ -31,6 +31,8 @@ def _lines(wsgi: Wsgi, listener: Listener, ip: str, workers: int) -> Iterator[st
     check = listener.balance.check.path
     yield "plugins = python3"
     yield f"wsgi-file = {wsgi.application}"
+    for path, directory in wsgi.static.items():
+        yield f"static-map = {path}={directory}"
     yield f"http-socket = {endpoints.host(ip)}:{listener.port}"
     yield "master = true"
     yield f"processes = {workers}"

@@ -171,15 +171,17 @@ def _named(socket: Socket, ip: str, cluster: Cluster, rows: Iterable[Row]) -> bo
     control = {vip.ip for name, vip in cluster.virtual_ips.items() if name == "control"}
     for row in rows:
         for listener in row.listeners:
-            if listener.transport != socket.transport or socket.port not in listener.ports:
+            if listener.transport != socket.transport:
                 continue
             places = {"node": {ip}, "loopback": {"127.0.0.1", "::1"}}.get(listener.address)
             own = bool(socket.processes) and set(socket.processes) <= {name[:15] for name in listener.processes}
-            if own and (places is None or socket.address in places):
+            if own and socket.port in listener.ports and (places is None or socket.address in places):
                 return True
             # HAProxy offers balanced listeners on their virtual IPs, and its statistics on the control one.
+            ports = listener.entries or listener.ports
             vips = {cluster.virtual_ips[vip].ip for vip in listener.balance.vips} if listener.balance else control
-            if socket.processes == ("haproxy",) and (own or listener.balance) and socket.address in vips:
+            offers = socket.processes == ("haproxy",) and (own or listener.balance)
+            if offers and socket.port in ports and socket.address in vips:
                 return True
     return False
 

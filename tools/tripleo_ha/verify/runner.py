@@ -179,7 +179,7 @@ def _http(target: Target, observers: Observers, listener: Listener) -> Iterator[
     path = "/" if balance.check.port else balance.check.path
     for vip in balance.vips:
         trust = target.trust(vip, listener)
-        where = (target.vip(vip), listener.port)
+        where = (target.vip(vip), listener.offered_ports(trust is not None)[0])
         seen = observers.outside(client.http_answers, *where, path, len(target.cluster.nodes), trust=trust)
         yield partial(_judge_http, target, listener.name, vip, balance.mode, seen)
 
