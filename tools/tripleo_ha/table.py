@@ -97,17 +97,22 @@ class Wsgi:
 
 @dataclass(frozen=True)
 class Program:
-    """A daemon that stays in the foreground: its ``command``, and the user that it runs as."""
+    """A daemon that stays in the foreground: its ``command``, and the user that it runs as.
+
+    With ``keeps_children`` a stop ends the daemon alone, and what it started goes on until the daemon is back.
+    """
 
     command: tuple[str, ...]
     user: str
+    keeps_children: bool = False
 
 
 @dataclass(frozen=True)
 class Unit:
     """A systemd unit and the files whose change of content restarts (or, with ``reload``, reloads) it.
 
-    One with ``wsgi`` or ``program`` is made from that when the image is; uWSGI's configuration by the converge run.
+    One with ``wsgi`` or ``program`` is made from that when the image is, with the variables of ``environment``; uWSGI's
+    configuration by the converge run.
     """
 
     name: str
@@ -115,6 +120,7 @@ class Unit:
     reload: bool = False
     wsgi: Wsgi | None = None
     program: Program | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def made(self) -> bool:

@@ -73,6 +73,9 @@ def test_a_unit_is_made_that_replaces_the_packaged_one(row: Row) -> None:
             assert unit.program
             assert f"ExecStart={' '.join(unit.program.command)}\n" in text
             assert f"User={unit.program.user}\n" in text
+            assert ("\nKillMode=process\n" in text) == unit.program.keeps_children
+        assert f"Environment=OS_OSLO_MESSAGING_RABBIT__PROCESSNAME={name.removesuffix('.service')}\n" in text
+        assert all(f"Environment={each}={value}\n" in text for each, value in unit.environment.items())
         assert ("\nRestart=" in text, "[Install]" in text) == (row.manager == "systemd",) * 2
         assert "Wants=" not in re.sub("^#.*", "", text, flags=re.MULTILINE)
         assert not list(ELEMENTS[row.service].glob(f"static/etc/systemd/system/{name}"))

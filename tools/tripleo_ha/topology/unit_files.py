@@ -18,9 +18,11 @@ def unit_file(row: Row, unit: Unit) -> str:
         command = f"/usr/bin/uwsgi_python3 --ini {table.uwsgi_file(unit.name)}"
     else:
         assert unit.program
-        user, kind, command = unit.program.user, "", " ".join(unit.program.command)
+        user, command = unit.program.user, " ".join(unit.program.command)
+        kind = "KillMode=process\n" if unit.program.keeps_children else ""
     alone = row.manager == "pacemaker"
     restart = "" if alone else "Restart=always\nRestartSec=500ms\n"
+    environment = "".join(f"Environment={name}={value}\n" for name, value in _environment(unit).items())
     install = "" if alone else "\n[Install]\nWantedBy=multi-user.target\n"
     return f"""# Made of the row {row.service} by tripleo-ha-node bake.
 [Unit]
@@ -35,8 +37,14 @@ RuntimeDirectory={user} lock/{user}
 # Several units of one user share these.
 RuntimeDirectoryPreserve=yes
 CacheDirectory={user}
-ExecStart={command}
+{environment}ExecStart={command}
 {restart}LimitNOFILE=65535
 TimeoutStartSec=90
 TimeoutStopSec={STOP_S}
 {install}"""
+
+
+def _environment(unit: Unit) -> dict[str, str]:
+    # Its queues are told apart by this. By itself oslo.messaging takes the name of the program, which is uWSGI's for
+    # every API: they would count their queues in one file, which belongs to whichever came first.
+    return {"OS_OSLO_MESSAGING_RABBIT__PROCESSNAME": unit.name.removesuffix(".service"), **unit.environment}
