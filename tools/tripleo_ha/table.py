@@ -196,7 +196,7 @@ class Catalogued:
 
 @dataclass(frozen=True)
 class Oslo:
-    """The service's own configuration file, read by oslo.config, whose options ``namespace`` declares.
+    """The service's own configuration file, read by oslo.config, whose options the entry points ``namespace`` declare.
 
     Those of the groups ``unjudged`` are declared at run time only.
 
@@ -205,10 +205,9 @@ class Oslo:
     """
 
     file: str
-    namespace: str
+    namespace: tuple[str, ...]
     sections: tuple[str, ...] = ()
     unjudged: tuple[str, ...] = ()
-
 
 @dataclass(frozen=True)
 class State:
@@ -224,6 +223,7 @@ class State:
 class Row:
     """One service: what it is, wherever it runs. ``metadata`` is the key that switches it on.
 
+    With ``where`` it runs only where what is under that key has these values, its defaults included.
     ``handler`` names the code that converges it (``service`` is the general one); ``manager`` is ``systemd``, or
     ``pacemaker`` for what must run exactly once. ``after`` are rows that must have converged before.
     ``keys`` maps a directory of numbered key files to the metadata path of its content, a list of
@@ -235,6 +235,7 @@ class Row:
     summary: str
     handler: str = "service"
     manager: str = "systemd"
+    where: Mapping[str, Any] = field(default_factory=dict)
     after: tuple[str, ...] = ()
     units: tuple[Unit, ...] = ()
     listeners: tuple[Listener, ...] = ()
@@ -247,6 +248,8 @@ class Row:
     keys: Mapping[str, str] = field(default_factory=dict)
     keys_owner: str = "root"
     state: tuple[State, ...] = ()
+    needs: tuple[str, ...] = ()
+    """For ``manager: pacemaker``: units without which it is of no use on a node; it goes where they are active."""
     singleton_process: str = ""
     """For ``manager: pacemaker``: a regular expression that a process's command line matches when it runs here."""
 
@@ -305,13 +308,23 @@ def order(rows: Iterable[Row]) -> tuple[Row, ...]:
 
 
 def active(rows: Sequence[Row], metadata: Mapping[str, Any]) -> tuple[Row, ...]:
-    """Return the rows whose metadata key is present: what runs in this cluster."""
-    return tuple(row for row in rows if row.metadata in metadata)
+    """Return the rows whose metadata key is present, with the values that they ask for: what runs in this cluster."""
+    return tuple(row for row in rows if row.metadata in metadata and _is_wanted(row, metadata[row.metadata]))
+
+
+def _is_wanted(row: Row, section: Mapping[str, Any]) -> bool:
+    if not row.where:
+        return True
+    from tripleo_ha.metadata import schema
+
+    declared = schema.read(row.metadata)["properties"]
+    return all(section.get(key, declared[key].get("default")) == value for key, value in row.where.items())
 
 
 def _row(document: Mapping[str, Any]) -> Row:
     fields = dict(document)
-    fields["after"] = tuple(fields.get("after", ()))
+    for name in ("after", "needs"):
+        fields[name] = tuple(fields.get(name, ()))
     fields["units"] = tuple(_unit(unit) for unit in fields.get("units", ()))
     fields["listeners"] = tuple(_listener(item) for item in fields.get("listeners", ()))
     fields["databases"] = tuple(Database(**item) for item in fields.get("databases", ()))
@@ -324,6 +337,8 @@ def _row(document: Mapping[str, Any]) -> Row:
         fields["identity"] = Identity(**{**identity, "roles": tuple(identity.get("roles", Identity.roles))})
     if oslo := fields.get("oslo"):
         lists = {name: tuple(oslo.get(name, ())) for name in ("sections", "unjudged")}
+        namespace = oslo["namespace"]
+        lists["namespace"] = (namespace,) if isinstance(namespace, str) else tuple(namespace)
         fields["oslo"] = Oslo(**{**oslo, **lists})
     return Row(**fields)
 

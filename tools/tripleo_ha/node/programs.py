@@ -67,8 +67,7 @@ def _oslo(oslo: Oslo) -> Judge:
         "oslo-config-validator",
         lambda root: [
             "oslo-config-validator",
-            "--namespace",
-            oslo.namespace,
+            *(word for namespace in oslo.namespace for word in ("--namespace", namespace)),
             *_OSLO,
             *_FROM_PLUGINS,
             *(word for group in oslo.unjudged for word in ("--exclude-group", group)),
