@@ -53,11 +53,11 @@ class Balance:
 class Listener:
     """One port that a node of the cluster listens on.
 
-    With ``last_port`` it is any of a range, for what chooses by itself. ``transport`` is ``tcp`` or ``udp``;
-    ``protocol`` is ``http`` or ``tcp`` and rules how it is balanced.
+    With ``last_port`` it is any of a range, for what chooses by itself. ``transport`` is ``tcp``, ``udp``, or ``gre``,
+    which has no ports; ``protocol`` is ``http`` or ``tcp`` and rules how it is balanced.
     ``address`` is ``node`` (the node's own address), ``loopback`` or ``any``.
     ``sources`` says who may reach it: ``cluster`` (the controllers) or ``control`` (the control network); loopback
-    needs neither. ``processes`` are the command names that may own the socket.
+    needs neither. ``processes`` are the command names that may own the socket; none for the kernel's own.
     """
 
     name: str

@@ -6,6 +6,7 @@ A row names the kinds that its file holds. The rest of the file is the service's
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from tripleo_ha.metadata import networking
 from tripleo_ha.metadata.messaging import RABBIT
 from tripleo_ha.table import Row
 
@@ -89,11 +90,16 @@ def _credentials(row: Row, metadata: Mapping[str, Any], derived: Mapping[str, An
     yield "service_credentials", {**credentials(row, metadata, derived), "interface": "internal"}
 
 
+def _networking(row: Row, metadata: Mapping[str, Any], derived: Mapping[str, Any]) -> Iterator[Section]:
+    yield from networking.sections(row, metadata, derived, credentials(row, metadata, derived))
+
+
 KINDS: Mapping[str, Kind] = {
     "database": _database,
     "keystone_authtoken": _authtoken,
     "messaging": _messaging,
     "middleware": _middleware,
+    "networking": _networking,
     "service_credentials": _credentials,
 }
 """By the name that a row uses: how requests' tokens are checked, how APIs are asked, and so on."""
