@@ -61,11 +61,11 @@ class Balance:
 class Listener:
     """One port that a node of the cluster listens on.
 
-    With ``last_port`` it is any of a range, for what chooses by itself. ``transport`` is ``tcp`` or ``udp``;
-    ``protocol`` is ``http`` or ``tcp`` and rules how it is balanced.
+    With ``last_port`` it is any of a range, for what chooses by itself. ``transport`` is ``tcp``, ``udp``, or ``gre``,
+    which has no ports; ``protocol`` is ``http`` or ``tcp`` and rules how it is balanced.
     ``address`` is ``node`` (the node's own address), ``loopback`` or ``any``.
     ``sources`` says who may reach it: ``cluster`` (the controllers) or ``control`` (the control network); loopback
-    needs neither. ``processes`` are the command names that may own the socket.
+    needs neither. ``processes`` are the command names that may own the socket; none for the kernel's own.
     """
 
     name: str
@@ -119,7 +119,8 @@ class Wsgi:
 class Program:
     """A daemon that stays in the foreground: its ``command``, and the user that it runs as.
 
-    Told to end, it may take ``stop_s`` seconds to finish what it is at; then it is killed.
+    Told to end, it may take ``stop_s`` seconds to finish what it is at; then it is killed. With ``keeps_children`` a
+    stop ends the daemon alone, and what it started goes on until the daemon is back.
     ``listener`` is the balanced one that it serves, if its health check says that clients are to leave.
     """
 
@@ -127,13 +128,15 @@ class Program:
     user: str
     stop_s: int = 15
     listener: str = ""
+    keeps_children: bool = False
 
 
 @dataclass(frozen=True)
 class Unit:
     """A systemd unit and the files whose change of content restarts (or, with ``reload``, reloads) it.
 
-    One with ``wsgi`` or ``program`` is made from that when the image is; uWSGI's configuration by the converge run.
+    One with ``wsgi`` or ``program`` is made from that when the image is, with the variables of ``environment``; uWSGI's
+    configuration by the converge run.
     """
 
     name: str
@@ -141,6 +144,7 @@ class Unit:
     reload: bool = False
     wsgi: Wsgi | None = None
     program: Program | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def made(self) -> bool:
@@ -262,6 +266,7 @@ class State:
 class Row:
     """One service: what it is, wherever it runs. ``metadata`` is the key that switches it on.
 
+    With ``where`` it runs only where what is under that key has these values, its defaults included.
     ``handler`` names the code that converges it (``service`` is the general one); ``manager`` is ``systemd``, or
     ``pacemaker`` for what must run exactly once. ``after`` are rows that must have converged before.
     ``keys`` maps a directory of numbered key files to the metadata path of its content, a list of
@@ -273,6 +278,7 @@ class Row:
     summary: str
     handler: str = "service"
     manager: str = "systemd"
+    where: Mapping[str, Any] = field(default_factory=dict)
     after: tuple[str, ...] = ()
     units: tuple[Unit, ...] = ()
     listeners: tuple[Listener, ...] = ()
@@ -285,6 +291,8 @@ class Row:
     keys: Mapping[str, str] = field(default_factory=dict)
     keys_owner: str = "root"
     state: tuple[State, ...] = ()
+    needs: tuple[str, ...] = ()
+    """For ``manager: pacemaker``: units without which it is of no use on a node; it goes where they are active."""
     singleton_process: str = ""
     """For ``manager: pacemaker``: a regular expression that a process's command line matches when it runs here."""
 
@@ -348,13 +356,23 @@ def order(rows: Iterable[Row]) -> tuple[Row, ...]:
 
 
 def active(rows: Sequence[Row], metadata: Mapping[str, Any]) -> tuple[Row, ...]:
-    """Return the rows whose metadata key is present: what runs in this cluster."""
-    return tuple(row for row in rows if row.metadata in metadata)
+    """Return the rows whose metadata key is present, with the values that they ask for: what runs in this cluster."""
+    return tuple(row for row in rows if row.metadata in metadata and _is_wanted(row, metadata[row.metadata]))
+
+
+def _is_wanted(row: Row, section: Mapping[str, Any]) -> bool:
+    if not row.where:
+        return True
+    from tripleo_ha.metadata import schema
+
+    declared = schema.read(row.metadata)["properties"]
+    return all(section.get(key, declared[key].get("default")) == value for key, value in row.where.items())
 
 
 def _row(document: Mapping[str, Any]) -> Row:
     fields = dict(document)
-    fields["after"] = tuple(fields.get("after", ()))
+    for name in ("after", "needs"):
+        fields[name] = tuple(fields.get(name, ()))
     fields["units"] = tuple(_unit(unit) for unit in fields.get("units", ()))
     fields["listeners"] = tuple(_listener(item) for item in fields.get("listeners", ()))
     fields["databases"] = tuple(Database(**item) for item in fields.get("databases", ()))

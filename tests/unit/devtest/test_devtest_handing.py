@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from tripleo_ha import endpoints
-from tripleo_ha.devtest import handing, store
+from tripleo_ha.devtest import handing, layout, store
 from tripleo_ha.devtest.bed import Bed
+from tripleo_ha.metadata import check
 
 
 def bed(state: Path, image: Path) -> Bed:
@@ -29,9 +30,12 @@ def test_a_profile_is_handed_as_far_as_the_image_knows_it(tmp_path: Path) -> Non
     schemas.mkdir(parents=True)
     (schemas / "tls.json").touch()
     (schemas / "glance.json").touch()
+    (schemas / "neutron.json").touch()
     full = store.Record(str(tmp_path), "checksum", ("overcloud-controller-0",), profile="full")
     (handed,) = handing.generated(Bed(tmp_path / "state", full)).values()
     assert {"keystone", "glance"} <= set(handed)
     assert "placement_api" not in handed
+    assert handed["neutron"]["physical_networks"][0]["interface"] == layout.EXTERNAL.interface
+    assert [found for found in check.check_document(handed) if found.severity == "error"] == []
     (core,) = handing.generated(bed(tmp_path / "state", tmp_path)).values()
     assert "glance" not in core

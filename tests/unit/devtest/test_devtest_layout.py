@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tripleo_ha.devtest import layout
+from tripleo_ha.devtest import layout, network
 from tripleo_ha.errors import UsageError
 from tripleo_ha.metadata.generate import LOCAL_NETWORKS, numbered
 
@@ -16,7 +16,15 @@ def test_nodes_are_those_of_the_generated_metadata() -> None:
 
 def test_networks_are_those_of_the_generated_metadata() -> None:
     theirs = {(network.interface, network.cidr) for network in LOCAL_NETWORKS.values()}
-    assert {(ours.interface, f"{ours.base}.0/{ours.prefix}") for ours in layout.NETWORKS} == theirs
+    ours = [each for each in layout.NETWORKS if not each.bare]
+    assert {(each.interface, f"{each.base}.0/{each.prefix}") for each in ours} == theirs
+
+
+def test_a_nodes_interface_to_the_outside_carries_no_address() -> None:
+    (node,) = layout.bed_nodes(Path("/bed"), ["overcloud-controller-2"])
+    lines = network.node_lines(node)
+    assert "link set host2 up" in lines
+    assert [line.split()[2] for line in lines if line.startswith("addr add")] == ["192.0.2.13/24", "198.51.100.13/24"]
 
 
 def test_a_node_keeps_its_index_whatever_stands_before_it() -> None:
@@ -26,7 +34,7 @@ def test_a_node_keeps_its_index_whatever_stands_before_it() -> None:
 
 def test_link_names_are_distinct_and_fit_an_interface_name() -> None:
     links = [link for node in layout.bed_nodes(Path("/bed"), layout.node_names(9)) for link in node.links]
-    assert len(set(links)) == 18
+    assert len(set(links)) == 27
     assert max(map(len, links)) <= 15
 
 

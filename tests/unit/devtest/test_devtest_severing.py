@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tripleo_ha.devtest import severing
-from tripleo_ha.devtest.layout import bed_nodes, node_names
+from tripleo_ha.devtest.layout import NETWORKS, bed_nodes, node_names
 
 A, B, C = NODES = bed_nodes(Path("/bed"), node_names(3))
 
@@ -17,12 +17,12 @@ def test_a_node_cut_from_its_peers_still_reaches_the_client() -> None:
     assert 'iifname "ctl0" oifname "ctl1" drop' in found
     assert 'iifname "pub2" oifname "pub0" drop' in found
     assert not any('"ctl1" oifname "ctl2"' in rule for rule in found)
-    assert len(found) == 2 * 2 * 2
+    assert len(found) == 2 * 2 * len(NETWORKS)
 
 
 def test_losing_all_that_arrives_leaves_what_is_sent() -> None:
     found = rules(severing.to(C, NODES))
-    assert all('oifname "ctl2"' in rule or 'oifname "pub2"' in rule for rule in found)
+    assert all(any(f'oifname "{link}"' in rule for link in C.links) for rule in found)
     assert 'oifname "ctl2" drop' in found, "what the client sends is lost as well"
 
 

@@ -133,11 +133,11 @@ def test_annotations_agree_with_the_table_of_services() -> None:
     singletons = {row.metadata for row in rows if row.manager == "pacemaker"}
     assert {name for name in schema.sections() if schema.read(name).get("x-singleton")} == singletons
     assert {row.metadata for row in rows} <= set(schema.sections())
-    for row in rows:
-        same = [other for other in rows if other.metadata == row.metadata]
-        users = {database.user for other in same for database in other.databases}
-        users |= {other.broker.user for other in same if other.broker}
-        for key, child in schema.read(row.metadata)["properties"].items():
+    for section in {row.metadata for row in rows}:
+        mine = [row for row in rows if row.metadata == section]
+        users = {database.user for row in mine for database in row.databases}
+        users |= {row.broker.user for row in mine if row.broker}
+        for key, child in schema.read(section)["properties"].items():
             if key in ("database_password", "messaging_password"):
                 assert child["x-user"] in users
 

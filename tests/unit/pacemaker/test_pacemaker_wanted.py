@@ -3,6 +3,7 @@
 import copy
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -31,6 +32,7 @@ def situations(draw):
     if draw(st.booleans()):
         del document["haproxy"]
     rows = [given.singleton(name, *(f"{name}-{part}.service" for part in draw(names))) for name in draw(names)]
+    rows = [replace(row, needs=("switch.service",) * draw(st.integers(0, 2))) for row in rows]
     return given.cluster(nodes), document, rows
 
 
@@ -286,3 +288,16 @@ def test_pacemaker_itself_finds_nothing_wrong(nodes, tmp_path):
 def test_pacemaker_itself_finds_a_constraint_without_its_resource_wrong(tmp_path):
     cib = topology.seed(topology.wanted(given.cluster(), given.metadata()))
     assert judged_by_pacemaker(cib.replace('with-rsc="vip-control"', ""), tmp_path / "cib.xml").returncode != 0
+
+
+def test_a_singletons_units_are_started_in_order_on_one_node_where_what_it_needs_is_active():
+    row = replace(given.singleton("router", "ground.service", "router.service"), needs=("switch.service", "a.service"))
+    configuration = topology.wanted(given.cluster(), given.metadata(), [row])
+    group = configuration.find("resources/group[@id='router']")
+    assert [member.get("type") for member in group] == ["ground", "router"]
+    watch = configuration.find("resources/clone[@id='router-needs-clone']/primitive")
+    assert (watch.get("class"), watch.get("type"), watch.get("provider")) == ("ocf", "units", "tripleo-ha")
+    (parameter,) = watch.iterfind("instance_attributes/nvpair")
+    assert (parameter.get("name"), parameter.get("value")) == ("units", "switch.service a.service")
+    (together,) = configuration.iterfind("constraints/rsc_colocation[@rsc='router']")
+    assert (together.get("with-rsc"), together.get("score")) == ("router-needs-clone", "INFINITY")

@@ -23,8 +23,8 @@ FULL = generate.profile("full")
 ROWS = {row.service: row for row in table.load()}
 APIS = [row for row in ROWS.values() if any(unit.wsgi for unit in row.units)]
 NAMES = [row.service for row in APIS]
-ASK_AS_ADMIN = ("ceilometer-agent-central", "nova")
-"""They read in other services what those show to nobody else."""
+ASK_AS_ADMIN = ("ceilometer-agent-central", "neutron", "nova")
+"""They ask other services for what those let nobody else do."""
 ELEMENTS = {table.load_row(file).service: file.parent for file in paths.elements().glob("*/service.yaml")}
 
 
@@ -87,9 +87,11 @@ def test_a_unit_is_made_that_replaces_the_packaged_one(row: Row) -> None:
             assert unit.program
             assert f"ExecStart={' '.join(unit.program.command)}\n" in text
             assert f"User={unit.program.user}\n" in text
-            assert "\nKillMode=mixed\n" in text
+            kill = "process" if unit.program.keeps_children else "mixed"
+            assert f"\nKillMode={kill}\n" in text
             assert f"\nTimeoutStopSec={unit.program.stop_s}\n" in text
         assert f"\nEnvironment=OS_OSLO_MESSAGING_RABBIT__PROCESSNAME={name.removesuffix('.service')}\n" in text
+        assert all(f"\nEnvironment={each}={value}\n" in text for each, value in unit.environment.items())
         assert ("\nRestart=" in text, "[Install]" in text) == (row.manager == "systemd",) * 2
         assert "Wants=" not in re.sub("^#.*", "", text, flags=re.MULTILINE)
         assert not list(ELEMENTS[row.service].glob(f"static/etc/systemd/system/{name}"))
@@ -241,11 +243,12 @@ def test_horizon_is_found_where_a_browser_looks() -> None:
 def test_workers_are_one_value_of_the_metadata() -> None:
     metadata = made(**{row.metadata: {"workers": 3} for row in APIS})
     found = preview.files(paths.elements(), metadata, tuple(ROWS.values()))
-    names = [unit.files[-1] for row in APIS for unit in row.units if unit.wsgi]
+    served = [unit for row in APIS for unit in row.units if unit.wsgi]
+    names = [unit.files[-1] for unit in served]
     assert {parsed(found[name])["uwsgi"]["processes"] for name in names} == {"3"}
     before, after = ({name: files[name] for name in names} for files in (FILES, found))
     touched = preview.touched(before, after, APIS)
-    assert touched == {unit.name: "restart" for row in APIS for unit in row.units if unit.wsgi}
+    assert touched == {unit.name: "restart" for unit in served}
 
 
 def test_a_unit_that_serves_no_listener_of_its_row_is_told() -> None:

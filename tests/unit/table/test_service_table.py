@@ -1,5 +1,6 @@
 """The table of services: read, ordered, refused when it is wrong."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,14 @@ def test_a_wrong_row_names_its_file_and_what_is_wrong(tmp_path: Path, text: str,
         table.load_row(file)
     assert str(file) in str(failure.value)
     assert told in str(failure.value)
+
+
+def test_a_row_may_ask_for_a_value_of_its_metadata_which_has_a_default() -> None:
+    choice = replace(row("choice"), metadata="glance", where={"store": "file"})
+    other = replace(choice, service="other", where={"store": "swift"})
+    for section, wanted in (({}, other), ({"store": "file"}, choice), ({"store": "swift"}, other)):
+        assert table.active([choice, other], {"glance": section}) == (wanted,)
+    assert table.active([choice, other], {}) == ()
 
 
 def test_the_trees_own_rows_hold_together() -> None:

@@ -28,7 +28,7 @@ class Bed:
         self.state = state.resolve()
         self.record = record
         self.netns = bed_name(state)
-        """The network namespace of the client: on both networks, at .1; ``/run/netns/<netns>``."""
+        """The network namespace of the client: on all networks, at .1; ``/run/netns/<netns>``."""
         self.nodes: tuple[BedNode, ...] = bed_nodes(state, record.nodes)
         self.cgroup = cgroups.find(self.state) / self.netns
 

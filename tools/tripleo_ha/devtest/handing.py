@@ -9,9 +9,19 @@ from typing import Any
 from tripleo_ha.devtest import bmcs, credentials, edits, storage
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.edits import Edits
+from tripleo_ha.devtest.layout import EXTERNAL
 from tripleo_ha.files import write_file
 from tripleo_ha.metadata import authority, passwords
 from tripleo_ha.metadata.generate import CORE, Description, generate, numbered, profile
+
+NETWORKING = {
+    "datapath": "netdev",
+    "tenant_network_type": "vlan",
+    "physical_networks": [
+        {"name": "external", "bridge": "br-ex", "interface": EXTERNAL.interface, "vlans": ["100:199"]}
+    ],
+}
+"""The kernel under a bed need not know Open vSwitch, which then forwards by itself."""
 
 
 def generated(bed: Bed) -> dict[str, dict[str, Any]]:
@@ -24,6 +34,8 @@ def generated(bed: Bed) -> dict[str, dict[str, Any]]:
     schemas = Path(bed.record.image_root) / "usr/share/tripleo-ha/schemas"
     # The gate of an older image refuses a key that it does not know.
     services = [key for key in profile(bed.record.profile) if key in CORE or (schemas / f"{key}.json").exists()]
+    if "neutron" in services:
+        overrides["neutron"] = NETWORKING
     wanted = Description(numbered(len(bed.nodes)), services=tuple(services), overrides=overrides, allow_even=True)
     if not (schemas / "tls.json").exists():
         return generate(wanted, passwords.ensure(bed.passwords_file, CORE))

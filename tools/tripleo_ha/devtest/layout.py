@@ -16,12 +16,16 @@ SCALES = (1, 3, 5, 7, 9)
 
 @dataclass(frozen=True)
 class Network:
-    """One of the bed's networks: its bridge, the nodes' interface on it, and its /24 as the first three octets."""
+    """One of the bed's networks: its bridge, the nodes' interface on it, and its /24 as the first three octets.
+
+    The client has an address on each; a node has none where its interface is ``bare``.
+    """
 
     bridge: str
     interface: str
     base: str
     prefix: int = 24
+    bare: bool = False
 
     def address(self, host: int) -> str:
         """Return the address of one host on this network."""
@@ -38,7 +42,9 @@ class Network:
 
 CONTROL = Network("ctl", "host0", "192.0.2")
 PUBLIC = Network("pub", "host1", "198.51.100")
-NETWORKS = (CONTROL, PUBLIC)
+EXTERNAL = Network("ext", "host2", "203.0.113", bare=True)
+"""What the cloud's own networks are connected to."""
+NETWORKS = (CONTROL, PUBLIC, EXTERNAL)
 
 
 @dataclass(frozen=True)

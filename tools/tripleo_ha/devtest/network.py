@@ -83,7 +83,8 @@ def node_lines(node: BedNode) -> list[str]:
     lines = ["link set lo up"]
     for network in NETWORKS:
         address = network.address(FIRST_HOST + node.index)
-        lines.append(f"addr add {address}/{network.prefix} dev {network.interface}")
+        if not network.bare:
+            lines.append(f"addr add {address}/{network.prefix} dev {network.interface}")
         lines.append(f"link set {network.interface} up")
     return lines
 

@@ -18,7 +18,7 @@ TABLE = "bridge severed"
 
 
 def ruleset(ways: Collection[Way]) -> str:
-    """Return nftables' text for a table that drops what goes these ways, on both networks."""
+    """Return nftables' text for a table that drops what goes these ways, on all networks."""
     chains: dict[str, list[str]] = {"forward": [], "input": [], "output": []}
     for source, target in sorted(ways, key=_order):
         for place in range(len(NETWORKS)):

@@ -336,6 +336,36 @@ _ALL = (
         "Keep images in a store that all controllers share, or run a single controller.",
     ),
     Rule(
+        "THA240",
+        "A single L3 agent without Pacemaker",
+        "Nothing would start it on another controller, or keep a second one from running.",
+        "Run Pacemaker, or an L3 agent on every controller: neutron.l3: ha.",
+    ),
+    Rule(
+        "THA241",
+        "No VLANs for networks of projects",
+        "No network could be made by a project.",
+        "Give a physical network vlans, or carry networks in tunnels.",
+    ),
+    Rule(
+        "THA242",
+        "Tunnels with a datapath in user space",
+        "Such a datapath sends tunnels through its own bridges only, where the nodes' addresses are not.",
+        "Carry networks of projects as VLANs.",
+    ),
+    Rule(
+        "THA243",
+        "Two physical networks with one name, bridge or interface",
+        "What is meant for one of the two would go to the other.",
+        "Give each physical network a name, a bridge and an interface of its own.",
+    ),
+    Rule(
+        "THA244",
+        "A virtual address on a bridge's interface",
+        "An interface that becomes a port of a bridge no longer is the node's own, and its addresses are not reached.",
+        "Give the bridge an interface that carries no address.",
+    ),
+    Rule(
         "THA250",
         "Volumes without fencing",
         "Two controllers that write to one volume destroy it, and one that is cut off goes on writing until it is "

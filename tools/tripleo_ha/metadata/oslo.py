@@ -6,6 +6,7 @@ A row names the kinds that its file holds. The rest of the file is the service's
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from tripleo_ha.metadata import networking
 from tripleo_ha.metadata.messaging import RABBIT
 from tripleo_ha.table import Row
 
@@ -117,6 +118,7 @@ KINDS: Mapping[str, Kind] = {
     "keystone_authtoken": _authtoken,
     "messaging": _messaging,
     "middleware": _middleware,
+    "networking": networking.sections,
     "service_credentials": _credentials,
 }
 """By the name that a row uses: how requests' tokens are checked, how APIs are asked, and so on."""

@@ -42,7 +42,7 @@ def fencing(document: Document) -> Iterator[Finding]:
     if not {"cluster", "pacemaker"} <= set(document):
         return
     names = [node["name"] for node in document["cluster"]["nodes"]]
-    singletons = [name for name in document if schema.read(name).get("x-singleton")]
+    singletons = [name for name in document if _is_singleton(document, name)]
     configured = document["pacemaker"].get("fencing")
     if configured is None:
         if singletons and len(names) > 1:
@@ -57,6 +57,14 @@ def fencing(document: Document) -> Iterator[Finding]:
             )
         return
     yield from _devices(configured["devices"], names)
+
+
+def _is_singleton(document: Document, name: str) -> bool:
+    """Tell whether a section's service runs once: always, or with the values that its schema names."""
+    declared = schema.read(name).get("x-singleton", False)
+    if isinstance(declared, Mapping):
+        return all(value_of(document, name, key) == value for key, value in declared.items())
+    return bool(declared)
 
 
 def _devices(devices: Mapping[str, Any], names: list[str]) -> Iterator[Finding]:
@@ -120,6 +128,47 @@ def shared_measures(document: Document) -> Iterator[Finding]:
         yield Finding("THA271", ("gnocchi", "storage"), message, "a store that all controllers share: swift")
 
 
+@needs("cluster", "neutron")
+def project_networks(document: Document) -> Iterator[Finding]:
+    """Networks of projects can be carried between nodes as is asked for."""
+    kind, datapath = (value_of(document, "neutron", key) for key in ("tenant_network_type", "datapath"))
+    path: Path = ("neutron", "tenant_network_type") if "tenant_network_type" in document["neutron"] else ("neutron",)
+    networks = value_of(document, "neutron", "physical_networks")
+    if kind == "vlan" and not any(network.get("vlans") for network in networks):
+        yield Finding("THA241", path, "no physical network has VLANs for them", "vlans of a physical network")
+    if kind != "vlan" and datapath == "netdev" and len(document["cluster"]["nodes"]) > 1:
+        message = f"{kind} tunnels do not leave a node by a datapath in user space"
+        yield Finding("THA242", path, message, "tenant_network_type: vlan", on_key=path == ("neutron",))
+
+
+@needs("cluster", "neutron")
+def physical_networks(document: Document) -> Iterator[Finding]:
+    """Networks outside are told apart, and take no interface that the node itself is reached by."""
+    networks = value_of(document, "neutron", "physical_networks")
+    path: Path = ("neutron", "physical_networks")
+    for key in ("name", "bridge", "interface"):
+        places = [index for index, network in enumerate(networks) if key in network]
+        for index, first in duplicates([networks[place][key] for place in places]):
+            message = f"the same {key} as neutron.physical_networks[{places[first]}]"
+            yield Finding("THA243", (*path, places[index], key), message, f"a {key} of its own")
+    taken = {vip["interface"]: name for name, vip in document["cluster"]["virtual_ips"].items()}
+    for index, network in enumerate(networks):
+        if vip := taken.get(network.get("interface", "")):
+            message = f"the virtual address cluster.virtual_ips.{vip} is on this interface"
+            yield Finding("THA244", (*path, index, "interface"), message, "an interface that carries no address")
+
+
+@needs()
+def routers(document: Document) -> Iterator[Finding]:
+    """What runs once is run by Pacemaker."""
+    if "neutron" not in document or "pacemaker" in document:
+        return
+    if value_of(document, "neutron", "l3") == "singleton":
+        path: Path = ("neutron", "l3") if "l3" in document["neutron"] else ("neutron",)
+        message = "one L3 agent in the cluster, and no Pacemaker to see to it"
+        yield Finding("THA240", path, message, "the key pacemaker, or l3: ha", on_key=path == ("neutron",))
+
+
 @needs()
 def ports(document: Document) -> Iterator[Finding]:
     """No setting in an ``extra`` map takes a port that another service of the image listens on."""
@@ -162,13 +211,6 @@ def _listeners() -> dict[int, set[str]]:
     return found
 
 
-RULES: tuple[Rule, ...] = (
-    consensus,
-    authkey_size,
-    fencing,
-    key_repositories,
-    shared_images,
-    object_store,
-    shared_measures,
-    ports,
-)
+STORES: tuple[Rule, ...] = (shared_images, object_store, shared_measures)
+NETWORKS: tuple[Rule, ...] = (project_networks, physical_networks, routers)
+RULES: tuple[Rule, ...] = (consensus, authkey_size, fencing, key_repositories, *STORES, *NETWORKS, ports)

@@ -12,6 +12,7 @@ MODULES = {
     "galera": "tripleo_ha.node.galera",
     "haproxy": "tripleo_ha.node.haproxy",
     "health": "tripleo_ha.node.health.handler",
+    "openvswitch": "tripleo_ha.node.openvswitch",
     "pacemaker": "tripleo_ha.node.pacemaker",
     "rabbitmq": "tripleo_ha.node.rabbitmq",
     "service": "tripleo_ha.node.service",

@@ -12,6 +12,7 @@ from tripleo_ha.errors import Failure
 VERBS = {
     "accept": "check the collected metadata; what fails here reaches no template",
     "bake": "prepare an image at the end of its build",
+    "clear-routers": "leave nothing of Neutron's routers on this node (a unit does)",
     "converge": "bring this node to what the accepted metadata says",
     "drain": "have clients, virtual IPs and singletons leave this node, which is about to stop (a unit does)",
     "heal": "take up the health endpoint's request for a converge run, which then follows (a unit does)",
@@ -80,6 +81,10 @@ def _run(arguments: argparse.Namespace) -> int:
         from tripleo_ha.node.healing import take_up
 
         take_up()
+    elif arguments.verb == "clear-routers":
+        from tripleo_ha.node.routers import clear
+
+        clear()
     elif arguments.verb == "bake":
         from tripleo_ha.node.image import bake
 

@@ -131,6 +131,6 @@ def _wanted(context: Context, live: Element, adds: Sequence[Row]) -> Element:
     may_run = [
         row
         for row in topology.singletons(context.rows)
-        if row in adds or configured & {topology.resource_of(row, unit.name) for unit in row.units}
+        if row in adds or row.service in configured
     ]
     return topology.wanted(context.cluster, context.metadata, may_run)

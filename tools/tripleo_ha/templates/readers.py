@@ -17,6 +17,13 @@ from tripleo_ha.templates.shape import Path
 MODULES: Mapping[str, tuple[str, ...]] = {
     "cluster.py": ("cluster.name", "cluster.nodes", "cluster.virtual_ips", "node.name"),
     "endpoints.py": ("tls.public",),
+    "metadata/networking.py": (
+        "derived.node",
+        "neutron.dns_servers",
+        "neutron.l3",
+        "neutron.physical_networks",
+        "neutron.tenant_network_type",
+    ),
     "metadata/oslo.py": (
         "derived.brokers",
         "derived.databases",
@@ -32,6 +39,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "node/swift.py": ("swift.part_power",),
     "node/trust.py": ("tls.ca",),
     "topology/firewall.py": ("base.ssh_sources",),
+    "topology/openvswitch.py": ("neutron.datapath",),
     "topology/galera*.py": ("mysql.gcache_mb", "mysql.failure_detection_s", "mysql.extra"),
     "topology/haproxy*.py": ("haproxy.stats_password", "haproxy.maxconn", "haproxy.extra"),
     "topology/fencing.py": ("pacemaker.fencing",),

@@ -91,7 +91,8 @@ def _listener(row: Row, listener: Listener, cluster: Cluster, metadata: Mapping[
     if listener.address == "loopback":
         return
     ports = f"{listener.port}-{listener.last_port}" if listener.last_port else listener.port
-    port = f'{listener.transport} dport {ports} accept comment "{listener.name}"'
+    to = "meta l4proto gre" if listener.transport == "gre" else f"{listener.transport} dport {ports}"
+    port = f'{to} accept comment "{listener.name}"'
     if listener.address == "any":
         destinations = [""]
     else:

@@ -56,7 +56,7 @@ def wanted(cluster: Cluster, metadata: Mapping[str, Any], runs: Sequence[Row] = 
         _entry(resources)
     _virtual_ips(resources, constraints, cluster, entry)
     for row in sorted(runs, key=lambda row: row.service):
-        _singleton(resources, row)
+        _singleton(resources, constraints, row)
     fencing.add(resources, constraints, cluster, metadata)
     defaults = add(configuration, "rsc_defaults")
     nvset(defaults, "meta_attributes", f"{OWNED}-defaults", {"resource-stickiness": "100"})
@@ -102,7 +102,7 @@ def differences(live: Element, configuration: Element) -> list[str]:
 
 
 def resources_in(cib: Element) -> frozenset[str]:
-    """Return the ids of the resources that a CIB configures."""
+    """Return the ids of the resources that a CIB configures, those in groups and clones left out."""
     return frozenset(child.get("id", "") for child in cib.iterfind("configuration/resources/*"))
 
 
@@ -152,11 +152,18 @@ def _properties(cluster: Cluster, metadata: Mapping[str, Any]) -> dict[str, str]
 
 
 def _entry(resources: Element) -> None:
-    clone = add(resources, "clone", id=f"{ENTRY}-clone")
-    # The first failure takes the virtual IPs away at once, and soon the node may have them again.
-    attributes = {"migration-threshold": "1", "failure-timeout": "15s", **MOVES_AT_ONCE}
-    made = primitive(clone, ENTRY, ("ocf", "haproxy", "tripleo-ha"), {}, attributes)
-    held = operations(made, start=("0s", "20s"), stop=("0s", "20s"), monitor=("2s", "20s"))
+    _watch(resources, ENTRY, "haproxy", {}, "2s", MOVES_AT_ONCE)
+
+
+def _watch(
+    resources: Element, name: str, agent: str, parameters: Mapping[str, str], interval: str, meta: Mapping[str, str]
+) -> None:
+    """Add the clone ``NAME-clone``, which is started on every node where an agent of ours finds all well."""
+    clone = add(resources, "clone", id=f"{name}-clone")
+    # The first failure takes away at once what belongs to it, and soon the node may have that again.
+    attributes = {"migration-threshold": "1", "failure-timeout": "15s", **meta}
+    made = primitive(clone, name, ("ocf", agent, "tripleo-ha"), parameters, attributes)
+    held = operations(made, start=("0s", "20s"), stop=("0s", "20s"), monitor=(interval, "20s"))
     # Stopping it does nothing; on a node too busy for that in time it is no reason to be fenced.
     stop = held.find("op[@name='stop']")
     assert stop is not None
@@ -184,11 +191,17 @@ def _virtual_ip(resources: Element, vip: VirtualIP) -> None:
     operations(made, start=("0s", "20s"), stop=("0s", "20s"), monitor=("5s", "20s"))
 
 
-def _singleton(resources: Element, row: Row) -> None:
+def _singleton(resources: Element, constraints: Element, row: Row) -> None:
+    if row.needs:
+        needs = f"{row.service}-needs"
+        _watch(resources, needs, "units", {"units": " ".join(row.needs)}, "5s", {})
+        _together(constraints, row.service, f"{needs}-clone")
     attributes = {"migration-threshold": "3", "failure-timeout": "60s"}
+    # A group's members are started in their order on one node, and stopped in the other.
+    parent = add(resources, "group", id=row.service) if len(row.units) > 1 else resources
     for unit in row.units:
         name = unit.name.removesuffix(".service")
-        made = primitive(resources, resource_of(row, unit.name), ("systemd", name, ""), {}, attributes)
+        made = primitive(parent, resource_of(row, unit.name), ("systemd", name, ""), {}, attributes)
         operations(made, start=("0s", "100s"), stop=("0s", "100s"), monitor=("5s", "60s"))
 
 

@@ -18,11 +18,12 @@ def unit_file(row: Row, unit: Unit) -> str:
         command = f"/usr/bin/uwsgi_python3 --ini {table.uwsgi_file(unit.name)}"
     else:
         assert unit.program
+        user, command, stop_s = unit.program.user, " ".join(unit.program.command), unit.program.stop_s
         # Only the first process is told to end; it ends its own, which a second signal would cut off at their work.
-        user, kind, stop_s = unit.program.user, "KillMode=mixed\n", unit.program.stop_s
-        command = " ".join(unit.program.command)
+        kind = f"KillMode={'process' if unit.program.keeps_children else 'mixed'}\n"
     alone = row.manager == "pacemaker"
     restart = "" if alone else "Restart=always\nRestartSec=500ms\n"
+    environment = "".join(f"Environment={name}={value}\n" for name, value in _environment(unit).items())
     install = "" if alone else "\n[Install]\nWantedBy=multi-user.target\n"
     return f"""# Made of the row {row.service} by tripleo-ha-node bake.
 [Unit]
@@ -37,10 +38,14 @@ RuntimeDirectory={user} lock/{user}
 # Several units of one user share these.
 RuntimeDirectoryPreserve=yes
 CacheDirectory={user}
-# oslo.messaging names queues after the host and this; every API under uWSGI would have the same ones.
-Environment=OS_OSLO_MESSAGING_RABBIT__PROCESSNAME={unit.name.removesuffix(".service")}
-ExecStart={command}
+{environment}ExecStart={command}
 {restart}LimitNOFILE=65535
 TimeoutStartSec=90
 TimeoutStopSec={stop_s}
 {install}"""
+
+
+def _environment(unit: Unit) -> dict[str, str]:
+    # oslo.messaging names queues after the host and this, and counts them in a file of that name. By itself it takes
+    # the name of the program, which is uWSGI's for every API, and the file belongs to whichever of them came first.
+    return {"OS_OSLO_MESSAGING_RABBIT__PROCESSNAME": unit.name.removesuffix(".service"), **unit.environment}

@@ -174,7 +174,8 @@ def _named(socket: Socket, ip: str, cluster: Cluster, rows: Iterable[Row]) -> bo
             if listener.transport != socket.transport:
                 continue
             places = {"node": {ip}, "loopback": {"127.0.0.1", "::1"}}.get(listener.address)
-            own = bool(socket.processes) and set(socket.processes) <= {name[:15] for name in listener.processes}
+            named = {name[:15] for name in listener.processes}
+            own = set(socket.processes) <= named and bool(socket.processes) == bool(named)
             if own and socket.port in listener.ports and (places is None or socket.address in places):
                 return True
             # HAProxy offers balanced listeners on their virtual IPs, and its statistics on the control one.
