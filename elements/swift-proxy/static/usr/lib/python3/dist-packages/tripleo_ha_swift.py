@@ -7,7 +7,7 @@ from swift.common.swob import Response
 class HealthCheck(HealthCheckMiddleware):
     """Swift's health check, which says 404 while ``disable_path`` is there: HAProxy lets what is under way end."""
 
-    def DISABLED(self, req):  # noqa: N802
+    def DISABLED(self, req):
         """Return the answer of a proxy that is about to stop; Swift's own, 503, would have sessions cut."""
         return Response(request=req, status=404, body=b"Draining", content_type="text/plain")
 
