@@ -23,7 +23,7 @@ FULL = generate.profile("full")
 ROWS = {row.service: row for row in table.load()}
 APIS = [row for row in ROWS.values() if any(unit.wsgi for unit in row.units)]
 NAMES = [row.service for row in APIS]
-ASK_AS_ADMIN = ("ceilometer-agent-central", "neutron", "nova")
+ASK_AS_ADMIN = ("ceilometer-agent-central", "cinder", "neutron", "nova")
 """They ask other services for what those let nobody else do."""
 ELEMENTS = {table.load_row(file).service: file.parent for file in paths.elements().glob("*/service.yaml")}
 
@@ -74,6 +74,13 @@ def test_an_api_has_all_that_it_needs(row: Row) -> None:
         assert listener.balance.check.path == "/healthcheck"
     assert row.catalogue or row.service == "horizon"
     assert all("alembic" in work.evidence for work in row.once if "local_databases" in str(work.env))
+
+
+@pytest.mark.parametrize("row", APIS, ids=NAMES)
+def test_an_application_of_our_own_is_in_the_image(row: Row) -> None:
+    ours = [unit.wsgi.application for unit in row.units if unit.wsgi and "tripleo-ha" in unit.wsgi.application]
+    assert all((ELEMENTS[row.service] / f"static{path}").is_file() for path in ours)
+    assert not ours or "install-static" in (ELEMENTS[row.service] / "element-deps").read_text().split()
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS.values() if image.made_units([row])], ids=lambda row: row.service)
