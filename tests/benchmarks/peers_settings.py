@@ -36,7 +36,7 @@ class Peer:
 
 
 FAST = Edit(HAPROXY, "fastinter {max(check.interval_ms // 4, 50)}ms", "")
-OBSERVE = "observe layer4 error-limit 1 on-error fastinter "
+OBSERVE = "observe layer4 error-limit 1 on-error {on_error} "
 SHUTDOWN = "on-marked-down shutdown-sessions"
 DEAD_ENDS = (
     # Neither ends a TCP session whose other end has become silent before the kernel does.
@@ -138,7 +138,7 @@ PEERS: Mapping[str, Peer] = {
         # Only the database's members have shutdown-sessions; the others are stateless or reconnect.
         edits=(
             FAST,
-            Edit(HAPROXY, f'"{OBSERVE}{SHUTDOWN}"', f'"{SHUTDOWN}" if balance.mode == "single" else ""'),
+            Edit(HAPROXY, f'f"{OBSERVE}{SHUTDOWN}"', f'"{SHUTDOWN}" if balance.mode == "single" else ""'),
             *DEAD_ENDS,
             *ERLANG,
         ),

@@ -15,7 +15,7 @@ from tripleo_ha.run import CommandFailed
 from tripleo_ha.table import Row
 from tripleo_ha.topology import rabbitmq as decide
 from tripleo_ha.topology.rabbitmq import Membership
-from tripleo_ha.topology.rabbitmq_outlook import Outlook, Step, outlook
+from tripleo_ha.topology.rabbitmq_outlook import Outlook, Step, joinable, outlook
 from tripleo_ha.waiting import wait_for
 
 KHEPRI = "khepri_db"
@@ -25,6 +25,8 @@ API_TIMEOUT = 60.0
 USERS_TIMEOUT = 180.0
 FIRST_START_TIMEOUT = 300.0
 """Seconds that a broker with an empty disk waits for the others; the run then fails, and the next one waits again."""
+FORGET_TIMEOUT = 180.0
+SHRINK_INTERVAL = 2.0
 ROOM_INTERVAL = 1.0
 
 
@@ -176,15 +178,20 @@ def _await_others(context: Context, row: Row) -> None:
 def _drop_former_self(context: Context, me: str) -> None:
     """Where a cluster runs, have it forget the member whose disk is gone, and begin with an empty disk.
 
-    It must not come back as that member: Raft would count its vote twice. And only an empty one looks for a cluster.
+    It must not come back as that member, nor with that one's copies of queues: Raft would count its vote twice. And
+    only an empty one looks for a cluster.
     """
     told = told_by_peers(context)
-    if decide.runs_elsewhere(told):
-        broker.wipe(me)
-    if peer := decide.remembered_by(me, told):
-        units.start(EPMD)
+    if (peer := joinable(me, told)) is None:
+        return
+    broker.wipe(me)
+    units.start(EPMD)
+    if decide.remembered_by(me, told):
         broker.forget(me, through=peer)
         context.changed(f"rabbitmq: {peer} forgot this node's former self, whose disk is gone")
+    gone = partial(broker.drop_copies, me, through=peer)
+    what = f"{peer} to forget the former copies of queues on {me}"
+    wait_for(what, gone, timeout=FORGET_TIMEOUT, interval=SHRINK_INTERVAL)
 
 
 def _ensure(context: Context, row: Row) -> str:
