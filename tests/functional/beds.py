@@ -53,10 +53,11 @@ def devtest(state: Path, *arguments: str, timeout: float = UP_S, log: Path | Non
             sys.stdout.write("\n" + log.read_text())
 
 
-def make(state: Path, scale: int, image_root: Path | None, reports: Path) -> Bed:
+def make(state: Path, scale: int, image_root: Path | None, reports: Path, profile: str = "core") -> Bed:
     """Return a new bed, converged; the caller verifies it."""
     image = [] if image_root is None else ["--image-root", str(image_root)]
-    devtest(state, "up", "--scale", str(scale), "--no-verify", *image, log=reports / f"{state.name}-up.log")
+    wanted = ["--scale", str(scale), "--profile", profile, "--no-verify", *image]
+    devtest(state, "up", *wanted, log=reports / f"{state.name}-up.log")
     return Bed.open(state)
 
 

@@ -30,6 +30,7 @@ ORDER = (
     "test_fencing",
     "test_chaos",
     "test_scale",
+    "test_openstack",
 )
 SUMMARY = pytest.StashKey[list[tuple[str, str]]]()
 OURS = pytest.StashKey[Path]()
@@ -127,7 +128,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def no_shared_bed(pytestconfig: pytest.Config) -> None:
     """Clear the shared bed away if these tests made it: two beds at once are too much for a small machine."""
     _clear(pytestconfig)

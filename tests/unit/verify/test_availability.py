@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tripleo_ha.verify.availability import Gap, Loop, Sample, describe, longest_gap, resumed
+from tripleo_ha.errors import TimedOut
+from tripleo_ha.verify.availability import Gap, Loop, Loops, Sample, describe, longest_gap, resumed
 from tripleo_ha.waiting import wait_for
 
 
@@ -88,3 +89,25 @@ def test_a_loop_goes_on_through_failures_and_knows_what_was_acknowledged() -> No
 
 def test_gaps_are_told_in_one_line() -> None:
     assert describe({"sql write": Gap(2.25, 1), "token issue": Gap(0.31, 2)}) == "sql write 2.2 s, token issue 0.3 s"
+
+
+def test_loops_are_at_work_until_each_has_succeeded_and_end_together() -> None:
+    operations = {"one": Flaky(), "other": Flaky()}
+    loops = Loops(tuple(Loop(name, operation, 0.01, lambda: None) for name, operation in operations.items()))
+    with loops.at_work(10):
+        since = time.monotonic()
+        loops.wait_working(since, 10)
+    assert set(loops.gaps(since)) == set(operations)
+    assert all(resumed(loop.samples, since, 5) for loop in loops.loops)
+    # After each of three failures, and at the end.
+    assert [operation.resets for operation in operations.values()] == [4, 4]
+
+
+def test_loops_that_do_not_succeed_are_stopped_and_named() -> None:
+    class Refused(Flaky):
+        def __call__(self, identity: str) -> None:
+            raise OSError("refused")
+
+    loops = Loops((Loop("one", Refused(), 0.01, lambda: None),))
+    with pytest.raises(TimedOut, match="one: OSError: refused"), loops.at_work(0.2):
+        pytest.fail("entered")

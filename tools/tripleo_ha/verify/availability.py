@@ -180,14 +180,10 @@ class Loop:
 
 
 @dataclass
-class Watch:
-    """The clients at work on one cluster."""
+class Loops:
+    """Clients at work beside each other."""
 
-    target: Target
-    account: Account
-    queue: str
     loops: tuple[Loop, ...]
-    began: float
 
     def wait_working(self, since: float, timeout: float, in_a_row: int = 5) -> None:
         """Wait until every client has succeeded several times in a row, all begun after ``since``.
@@ -206,6 +202,36 @@ class Watch:
         """Return the longest gap that each client saw between two moments (monotonic seconds)."""
         end = time.monotonic() if until is None else until
         return {loop.name: longest_gap(loop.samples, since, end) for loop in self.loops}
+
+    @contextlib.contextmanager
+    def at_work(self, settle: float) -> Iterator[None]:
+        """Have them at work for the time of the ``with`` statement; they all succeed when it is entered.
+
+        :param settle: seconds within which they must.
+        :raises TimedOut: they did not.
+        """
+        began = time.monotonic()
+        try:
+            for loop in self.loops:
+                loop.start()
+            self.wait_working(began, settle)
+            yield
+        finally:
+            for loop in self.loops:
+                loop.stop()
+
+    def _trouble(self, loop: Loop) -> str:
+        last = loop.samples[-1] if loop.samples else Sample(0, 0, "nothing tried yet")
+        return f"{loop.name}: {last.error or 'succeeds'}"
+
+
+@dataclass
+class Watch(Loops):
+    """The clients of database, broker and Keystone at work on one cluster."""
+
+    target: Target
+    account: Account
+    queue: str
 
     def lost(self, timeout: float = 120) -> dict[str, list[str]]:
         """Stop the clients and return, by place, what was acknowledged and is not there; empty when all is.
@@ -240,10 +266,6 @@ class Watch:
 
         return wait_for(f"{node} to tell what it holds", ask, timeout=timeout, why=lambda: last[0].reason)
 
-    def _trouble(self, loop: Loop) -> str:
-        last = loop.samples[-1] if loop.samples else Sample(0, 0, "nothing tried yet")
-        return f"{loop.name}: {last.error or 'succeeds'}"
-
 
 @contextlib.contextmanager
 def watching(target: Target, settle: float = 90) -> Iterator[Watch]:
@@ -264,16 +286,9 @@ def watching(target: Target, settle: float = 90) -> Iterator[Watch]:
             Loop(AMQP, Publisher(target.vip(CONTROL), ports["amqp"], account, queue), 0.05, enter),
             Loop(TOKEN, issuer, 0.25, enter),
         )
-        began = time.monotonic()
-        watch = Watch(target, account, queue, loops, began)
-        try:
-            for loop in loops:
-                loop.start()
-            watch.wait_working(began, settle)
+        watch = Watch(loops, target, account, queue)
+        with watch.at_work(settle):
             yield watch
-        finally:
-            for loop in loops:
-                loop.stop()
 
 
 def describe(gaps: Mapping[str, Gap]) -> str:
