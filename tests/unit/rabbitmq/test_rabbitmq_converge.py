@@ -228,6 +228,12 @@ def test_an_empty_disk_joins_only_when_no_queue_counts_on_its_former_copy(
     node.peers, node.shrunk = {"b": ("abc", "bc")}, ["false\n", "true\n"]
     rabbitmq.converge(context(), ROW)
     assert node.calls[-2:] == [("shrink_all", "b")] * 2
+    # Queues that cannot agree on anything are left as they are.
+    monkeypatch.setattr(rabbitmq, "FORGET_TIMEOUT", 0.0)
+    broker.wipe("a")
+    node.shrunk = ["false\n"]
+    rabbitmq.converge(context(), ROW)
+    assert broker.has_joined()
     node.active, node.answer = False, "['rabbit@a','rabbit@b']\n"
     broker.wipe("a")
     with pytest.raises(Failure, match="cannot forget its former member a"):
