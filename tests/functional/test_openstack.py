@@ -35,6 +35,7 @@ from tripleo_ha.verify.runner import Target
 from tripleo_ha.verify.transport import BedTransport
 from tripleo_ha.waiting import wait_for
 
+pytestmark = pytest.mark.long
 FULL = "full"
 MEMORY_GB = 14.0
 IDLE_S = 90.0
@@ -241,7 +242,6 @@ def _have_one(cloud: Connection, service: str, name: str, undo: ExitStack) -> No
         undo.callback(removed, "the alarm", lambda: cloud.session.delete(f"{url}/{alarm}"))
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("index", range(3))
 def test_every_api_goes_on_without_a_controller_and_takes_it_back(
     index: int, target: Target, bed: Bed, cloud: Connection, summary: Summary
@@ -388,7 +388,6 @@ def test_a_router_answers_again_within_30_s_of_the_loss_of_its_controller(
     _cut_the_routers_node(routed, {"gateway": Echo(routed.gateway)}, target, bed, cloud, summary)
 
 
-@pytest.mark.long
 def test_traffic_by_a_floating_ip_goes_on_within_30_s_of_the_loss_of_the_routers_controller(
     routed: Routed, target: Target, bed: Bed, cloud: Connection, summary: Summary
 ) -> None:
