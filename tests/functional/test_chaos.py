@@ -18,7 +18,7 @@ from tripleo_ha.verify.runner import Target
 from tripleo_ha.waiting import wait_for
 
 CHAOS = (DEVTEST[0], "chaos")
-EVERY_KIND = "kill-mariadbd,reboot-serving,power-cut-serving,cut-off-serving,outage-in-transfer"
+EVERY_KIND = "kill-mariadbd,reboot-serving,power-cut-serving,cut-off-serving,outage-at-once"
 """A short campaign: each kind of the table of figures."""
 LONG_MINUTES = 15
 END_S = 1200.0
