@@ -6,7 +6,8 @@ from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.node.facts import NodeFacts
 from tripleo_ha.verify.runner import Target
 
-RUN_S = 5.0
+RUN_S = 7.0
+"""Three nodes at once on two cores take 3.5 to 4 s, and were seen to take 5 beside what a boot had left to do."""
 
 
 def services(facts: NodeFacts, target: Target) -> set[tuple[str, str, int, int]]:
