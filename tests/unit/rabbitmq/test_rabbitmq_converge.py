@@ -13,7 +13,6 @@ from tripleo_ha.errors import Failure, TimedOut
 from tripleo_ha.node import rabbitmq
 from tripleo_ha.node import rabbitmq_broker as broker
 from tripleo_ha.node.context import Context
-from tripleo_ha.run import CommandFailed
 from tripleo_ha.table import Row, Unit
 
 ROW = Row("rabbitmq-cluster", "rabbit", "x", units=(Unit("rabbitmq-server.service"),))
@@ -29,8 +28,8 @@ class Node:
         self.calls: list[tuple[str, ...]] = []
         self.peers: dict[str, tuple[str, str]] = {}
         self.joined: dict[str, bool] = {}
-        self.shrunk = ["true\n"]
-        self.answer = ""
+        self.shrunk = ["true\n"] * 2
+        self.answer = "ok\n"
 
 
 @pytest.fixture
@@ -54,10 +53,13 @@ def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fake_broker: Any) -> I
         played.calls.append((*arguments, *([f"at {node}"] if node else [])))
         if arguments[0] == "change_password" and input:
             fake_broker.passwords["admin"] = input.strip()
-        if "shrink_all" in arguments[-1]:
-            played.calls[-1] = ("shrink_all", node)
+        if "forget_member" in arguments[-1]:
+            played.calls[-1] = ("forget", arguments[-1].split("'")[1], node)
+            return played.answer
+        if "delete_member" in arguments[-1]:
+            played.calls[-1] = ("drop copies", node)
             return played.shrunk.pop(0)
-        return "admin" if arguments[0] == "list_users" else played.answer
+        return "admin" if arguments[0] == "list_users" else ""
 
     monkeypatch.setattr(broker, "ctl", ctl)
 
@@ -166,7 +168,7 @@ def test_a_removed_controller_is_forgotten_by_the_first_only(well: Any, node: No
     assert node.calls == []
     run = context("a")
     rabbitmq.converge(run, ROW)
-    assert node.calls == [("forget_cluster_node", "rabbit@d")]
+    assert node.calls == [("forget", "rabbit@d", ""), ("drop copies", "")]
     assert len(run.changes) == 1
 
 
@@ -208,33 +210,26 @@ def test_an_empty_disk_s_former_self_is_forgotten_before_the_start(well: Any, no
     node.peers = {"b": ("abc", "bc"), "c": ("abc", "bc")}
     rabbitmq.converge(context(), ROW)
     assert node.calls == [
-        ("start", "epmd.service"), ("forget_cluster_node", "rabbit@a", "at b"), ("shrink_all", "b"),
+        ("start", "epmd.service"), ("forget", "rabbit@a", "b"), ("drop copies", "b"), ("drop copies", "b"),
     ]
 
 
 def test_an_empty_disk_joins_only_when_no_queue_counts_on_its_former_copy(
     well: Any, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*arguments: str, node: str = "", input: str | None = None) -> str:
-        if arguments[0] == "forget_cluster_node":
-            raise CommandFailed(["rabbitmqctl"], "exit status 69", "failed to shrink some entities")
-        return ctl(*arguments, node=node, input=input)
-
-    ctl = broker.ctl
-    monkeypatch.setattr(broker, "ctl", refuse)
     monkeypatch.setattr(rabbitmq, "SHRINK_INTERVAL", 0.0)
     broker.wipe("a")
     node.active, node.outcome = False, "started"
-    node.peers, node.shrunk = {"b": ("abc", "bc")}, ["false\n", "true\n"]
+    node.peers, node.shrunk = {"b": ("abc", "bc")}, ["false\n", "false\n", "true\n"]
     rabbitmq.converge(context(), ROW)
-    assert node.calls[-2:] == [("shrink_all", "b")] * 2
+    assert node.calls[-3:] == [("drop copies", "b")] * 3
     # Queues that cannot agree on anything are left as they are.
     monkeypatch.setattr(rabbitmq, "FORGET_TIMEOUT", 0.0)
     broker.wipe("a")
-    node.shrunk = ["false\n"]
+    node.shrunk = ["false\n"] * 2
     rabbitmq.converge(context(), ROW)
     assert broker.has_joined()
-    node.active, node.answer = False, "['rabbit@a','rabbit@b']\n"
+    node.active, node.answer = False, "{error,rabbit_still_running}\n"
     broker.wipe("a")
     with pytest.raises(Failure, match="cannot forget its former member a"):
         rabbitmq.converge(context(), ROW)

@@ -17,6 +17,26 @@ JOINED = HOME / "tripleo-ha-joined"
 FIRST_START = Path("/etc/rabbitmq/conf.d/first-start.conf")
 SETTINGS = paths.RUNTIME / "applied" / "rabbitmq-settings"
 CTL_TIMEOUT = 180.0
+COPIES_S = 15
+DROP_COPIES = """
+Node = 'rabbit@{member}',
+Drop = fun(Q) -> {{_, Host, _, Name}} = amqqueue:get_name(Q), rabbit_quorum_queue:delete_member(Host, Name, Node) end,
+Counted = [Q || Q <- rabbit_amqqueue:list(), amqqueue:get_type(Q) =:= rabbit_quorum_queue,
+                lists:member(Node, maps:get(nodes, amqqueue:get_type_state(Q)))],
+Streams = fun() -> rabbit_stream_queue:delete_all_replicas(Node), ok end,
+Asks = [Streams | [fun() -> Drop(Q) end || Q <- Counted]],
+Asked = [spawn_monitor(fun() -> exit({{told, Ask()}}) end) || Ask <- Asks],
+timer:send_after({milliseconds}, late),
+lists:all(
+    fun({{Pid, Monitor}}) ->
+        receive
+            {{'DOWN', Monitor, process, Pid, {{told, ok}}}} -> true;
+            {{'DOWN', Monitor, process, Pid, {{told, {{error, last_node}}}}}} -> true;
+            {{'DOWN', Monitor, process, Pid, _}} -> false;
+            late -> false
+        end
+    end, Asked).
+"""
 USER = "rabbitmq"
 
 
@@ -104,24 +124,25 @@ def wipe(name: str) -> None:
 def forget(member: str, *, through: str = "") -> None:
     """Remove a stopped member from the cluster, and its copies of queues as far as their leaders agree now.
 
+    ``rabbitmqctl forget_cluster_node`` would ask the leader of one queue after the other, and wait up to 40 s for each
+    that has none, as those that were being declared or deleted in an outage.
+
     :param through: a controller whose broker does it, by default this one.
     :raises Failure: the cluster refused, for example because the member runs.
     """
-    try:
-        ctl("forget_cluster_node", f"rabbit@{member}", node=through)
-    except CommandFailed as error:
-        # The membership goes first; a queue that is about to elect its leader, as after an outage, keeps its copy.
-        if f"rabbit@{member}" in ctl("eval", "rabbit_nodes:list_members().", node=through):
-            raise Failure(f"the broker cannot forget its former member {member}: {error.message}") from error
+    told = ctl("eval", f"rabbit_db_cluster:forget_member('rabbit@{member}', false).", node=through).strip()
+    if told != "ok":
+        raise Failure(f"the broker cannot forget its former member {member}: {told}")
+    drop_copies(member, through=through)
 
 
-def drop_copies(member: str, *, through: str) -> bool:
-    """Remove what copies of quorum queues a former member still counts as having; tell whether none is left.
+def drop_copies(member: str, *, through: str = "") -> bool:
+    """Remove what copies of queues a former member still counts as having; tell whether no quorum queue has any left.
 
-    A queue that has no other copy is left as it is: what it held is gone.
+    All leaders are asked at once, and given ``COPIES_S``. A queue without any other copy is left as it is: what it
+    held is gone.
     """
-    left = f"[Q || {{Q, {{error, _, Why}}}} <- rabbit_quorum_queue:shrink_all('rabbit@{member}'), Why =/= last_node]"
-    return ctl("eval", f"{left} =:= [].", node=through).strip() == "true"
+    return ctl("eval", DROP_COPIES.format(member=member, milliseconds=COPIES_S * 1000), node=through).strip() == "true"
 
 
 def apply_settings(context: Context, expression: str, *, just_started: bool) -> None:
