@@ -99,10 +99,20 @@ def key_repositories(document: Document) -> Iterator[Finding]:
 @needs("cluster", "glance")
 def shared_images(document: Document) -> Iterator[Finding]:
     """Where there are several controllers, images are in a store that all of them reach."""
+    yield from _kept_by_one(document, "THA230", "images", ("glance", "store"))
+
+
+@needs("cluster", "gnocchi")
+def shared_measures(document: Document) -> Iterator[Finding]:
+    """Where there are several controllers, measures are in a store that all of them reach."""
+    yield from _kept_by_one(document, "THA271", "measures", ("gnocchi", "storage"))
+
+
+def _kept_by_one(document: Document, rule: str, what: str, path: tuple[str, str]) -> Iterator[Finding]:
     count = len(document["cluster"]["nodes"])
-    if count > 1 and value_of(document, "glance", "store") == "file":
-        message = f"images in files of each of {count} controllers"
-        yield Finding("THA230", ("glance", "store"), message, "a store that all controllers share: swift")
+    if count > 1 and value_of(document, *path) == "file":
+        message = f"{what} in files of each of {count} controllers"
+        yield Finding(rule, path, message, "a store that all controllers share: swift")
 
 
 _STORES = (("glance", "store"), ("gnocchi", "storage"))
@@ -117,15 +127,6 @@ def object_store(document: Document) -> Iterator[Finding]:
             path: Path = (name, key) if key in document[name] else (name,)
             message = "an object store is to be used, and none is run"
             yield Finding("THA270", path, message, "the key swift", severity="warning", on_key=True)
-
-
-@needs("cluster", "gnocchi")
-def shared_measures(document: Document) -> Iterator[Finding]:
-    """Where there are several controllers, measures are in a store that all of them reach."""
-    count = len(document["cluster"]["nodes"])
-    if count > 1 and value_of(document, "gnocchi", "storage") == "file":
-        message = f"measures in files of each of {count} controllers"
-        yield Finding("THA271", ("gnocchi", "storage"), message, "a store that all controllers share: swift")
 
 
 @needs("cluster", "neutron")
