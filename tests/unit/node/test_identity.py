@@ -29,6 +29,10 @@ class Keystone(BaseHTTPRequestHandler):
     server: Any
 
     def _answer(self, code: int, body: Any = None, token: str = "") -> None:
+        if not token and self.server.state["lost"]:
+            self.server.state["lost"].pop()
+            self.close_connection = True
+            return
         self.send_response(code)
         if token:
             self.send_header("X-Subject-Token", token)
@@ -101,7 +105,7 @@ def state() -> dict[str, Any]:
         "roles": {},
         "granted": granted,
     }
-    return {**kept, "roles_given": set(), "services": [], "endpoints": [], "made": [], "signed_in": []}
+    return {**kept, "roles_given": set(), "services": [], "endpoints": [], "made": [], "signed_in": [], "lost": []}
 
 
 @pytest.fixture
@@ -230,6 +234,24 @@ def test_endpoints_are_entered_once_on_the_virtual_ips_they_are_for(url: str, st
     again = context(url, "one", public=PLAIN)
     identity.register(again, API)
     assert (len(first.changes), again.changes) == (3, [])
+
+
+def test_what_keystone_did_without_an_answer_is_not_done_twice(
+    url: str, state: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identity, "INTERVAL", 0)
+    for lost in range(1, 12):
+        state.update(services=[], endpoints=[], lost=[None] * lost)
+        identity.register(context(url, "one", public=f"{PLAIN}/{lost}"), API)
+        assert (len(state["services"]), len(state["endpoints"]), state["lost"]) == (1, 3, []), lost
+
+
+def test_an_endpoint_of_a_service_that_is_not_known_yet_is_another(url: str, state: dict[str, Any]) -> None:
+    late = {"interface": "public", "region_id": "north", "service_id": "services-9", "url": "elsewhere", "id": "x"}
+    state["endpoints"].append(late)
+    identity.register(context(url, "one", public=PLAIN), API)
+    assert late["url"] == "elsewhere"
+    assert len(state["endpoints"]) == 4
 
 
 def test_an_endpoint_that_is_reached_at_another_url_follows(url: str, state: dict[str, Any]) -> None:

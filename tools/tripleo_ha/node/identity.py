@@ -6,6 +6,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ from tripleo_ha.waiting import wait_for
 
 TIMEOUT = 15.0
 WAIT = 300.0
+INTERVAL = 1.0
 SHARED_S = 20.0
 """Seconds that a token of the administrator is used for; the shortest that Keystone may be told to issue last 60."""
 _MAKING, _SIGNING_IN = threading.Lock(), threading.Lock()
@@ -26,6 +28,10 @@ _MAKING, _SIGNING_IN = threading.Lock(), threading.Lock()
 
 class KeystoneError(Failure):
     """Keystone did not do what it was asked."""
+
+
+class KeystoneUnansweredError(KeystoneError):
+    """It is not known whether Keystone did what it was asked: the connection was refused, or lost."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +124,7 @@ def _ensure_user(context: Context, row: Row, user: _ServiceUser | _DomainAdmin) 
         return
     if context.cluster.i_am_first:
         call = _as_admin(context)
-        # Services converge side by side, and the project and roles are theirs in common.
-        with _MAKING:
-            user.make(call)
+        _persist(f"Keystone to make the user {user.name}", partial(user.make, call))
         context.changed(f"{row.service}: user {user.name} in Keystone")
     wait_for(f"Keystone to issue a token to {user.name} with its roles", as_wanted, timeout=WAIT)
 
@@ -131,13 +135,16 @@ def _ensure_roles(context: Context, row: Row, roles: tuple[str, ...]) -> None:
         return
     call = _as_admin(context)
     if context.cluster.i_am_first:
-        with _MAKING:
-            for name in roles:
-                if not _find(call, "role", {"name": name}):
-                    _find_or_make(call, "role", {"name": name})
-                    context.changed(f"{row.service}: role {name} in Keystone")
+        _persist("Keystone to make roles", partial(_make_roles, context, row, roles, call))
     wait_for(f"the roles {', '.join(roles)} in Keystone", partial(_exist, call, roles), timeout=WAIT)
     _saw(row, "roles", json.dumps(roles))
+
+
+def _make_roles(context: Context, row: Row, roles: tuple[str, ...], call: Any) -> None:
+    for name in roles:
+        if not _find(call, "role", {"name": name}):
+            _find_or_make(call, "role", {"name": name})
+            context.changed(f"{row.service}: role {name} in Keystone")
 
 
 def _exist(call: Any, roles: tuple[str, ...]) -> bool:
@@ -168,12 +175,31 @@ def register(context: Context, row: Row) -> None:
         return
     call = _as_admin(context)
     if context.cluster.i_am_first:
-        for endpoint, there in _astray(call, wanted):
-            _enter(call, endpoint, there)
-            context.changed(f"{row.service}: {endpoint.interface} endpoint is {endpoint.url}")
+        _persist(f"Keystone to enter the endpoints of {row.service}", partial(_enter_all, context, row, wanted, call))
     else:
         wait_for(f"the endpoints of {row.service} in the catalogue", partial(_all_there, call, wanted), timeout=WAIT)
     _saw(row, "catalogue", told)
+
+
+def _persist(what: str, make: Callable[[], None]) -> None:
+    """Have something in Keystone by what looks first whether it is there: again, as long as answers are lost.
+
+    :raises KeystoneError: Keystone refused.
+    :raises TimedOut: it never answered.
+    """
+    lost = [""]
+
+    def made() -> bool:
+        try:
+            # Services converge side by side, and the project and roles are theirs in common.
+            with _MAKING:
+                make()
+        except KeystoneUnansweredError as failure:
+            lost[0] = str(failure)
+            return False
+        return True
+
+    wait_for(what, made, timeout=WAIT, interval=INTERVAL, why=lambda: lost[0])
 
 
 def _seen(row: Row, kind: str, told: str) -> bool:
@@ -200,10 +226,19 @@ def _astray(call: Any, wanted: list[Endpoint]) -> list[tuple[Endpoint, list[dict
     found = []
     for endpoint in wanted:
         place = (endpoint.type, endpoint.interface, endpoint.region)
-        there = [each for each in entries if (types[each["service_id"]], each["interface"], each["region_id"]) == place]
+        # An endpoint may be of a service that was entered after the services were asked for.
+        there = [
+            each for each in entries if (types.get(each["service_id"]), each["interface"], each["region_id"]) == place
+        ]
         if not there or any(each["url"] != endpoint.url for each in there):
             found.append((endpoint, there))
     return found
+
+
+def _enter_all(context: Context, row: Row, wanted: list[Endpoint], call: Any) -> None:
+    for endpoint, there in _astray(call, wanted):
+        _enter(call, endpoint, there)
+        context.changed(f"{row.service}: {endpoint.interface} endpoint is {endpoint.url}")
 
 
 def _enter(call: Any, wanted: Endpoint, there: list[dict[str, Any]]) -> None:
@@ -258,8 +293,8 @@ def _call(context: Context, token: str, method: str, path: str, body: dict[str, 
             content = answer.read()
     except urllib.error.HTTPError as error:
         raise KeystoneError(f"Keystone answered {error.code} to {method} /v3{path}") from error
-    except OSError as error:
-        raise KeystoneError(f"Keystone did not answer {method} /v3{path}: {error}") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise KeystoneUnansweredError(f"Keystone did not answer {method} /v3{path}: {error}") from error
     return json.loads(content) if content else {}
 
 
