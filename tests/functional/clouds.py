@@ -16,6 +16,7 @@ from unittest import mock
 from urllib.parse import urlsplit
 
 import openstack
+import pytest
 import requests
 from openstack.config import OpenStackConfig
 from openstack.connection import Connection
@@ -34,6 +35,12 @@ from tripleo_ha.verify.transport import enter_netns
 from tripleo_ha.waiting import wait_for
 
 T = TypeVar("T")
+RESUME_S = 120.0
+"""Longest time until all is answered again without a controller."""
+BACK_S = 300.0
+"""Longest time until a controller is back, as good as before."""
+STEADY = 3
+"""Answers in a row that make an API answer again."""
 ANSWER_S = 30.0
 """For each answer to the library."""
 ASKED_S = 5.0
@@ -113,6 +120,18 @@ def token_of(cloud: Connection) -> str:
 def invent() -> str:
     """Return a name that nothing has."""
     return f"functional-{uuid.uuid4().hex[:8]}"
+
+
+def needs(bed: Bed, *keys: str) -> None:
+    """Skip the test where a service of one of these metadata keys does not run."""
+    metadata = bed.metadata(bed.nodes[0].name)
+    if missing := [key for key in keys if key not in metadata]:
+        pytest.skip(f"not in this bed: {', '.join(missing)}")
+
+
+def is_(*wanted: str) -> Callable[[str], bool]:
+    """Return what tells whether a status is one of these."""
+    return lambda status: status in wanted
 
 
 def until(

@@ -5,8 +5,9 @@ made, and cleared away at the end.
 """
 
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.errors import Failure, UsageError
 from tripleo_ha.verify.runner import Target
 
+HERE = Path(__file__).parent
 ORDER = (
     "test_topology",
     "test_idempotent",
@@ -30,7 +32,17 @@ ORDER = (
     "test_fencing",
     "test_chaos",
     "test_scale",
-    "test_openstack",
+    "test_services",
+    "test_apis",
+    "test_volumes",
+    "test_servers",
+    "test_horizon",
+    "test_tempest",
+    "test_networks",
+    "test_stacks",
+    "test_objects",
+    "test_images",
+    "test_telemetry",
 )
 SUMMARY = pytest.StashKey[list[tuple[str, str]]]()
 OURS = pytest.StashKey[Path]()
@@ -48,7 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Have a place for what the tests want to tell."""
-    config.addinivalue_line("markers", "long: takes minutes; run with --long, or when a file is named")
+    config.addinivalue_line("markers", "long: takes minutes; run with --long, or when its file or directory is named")
     config.stash[SUMMARY] = []
 
 
@@ -56,7 +68,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Take the modules from the gentle to the destructive: what breaks in a fault must not look like bad topology."""
     places = {name: place for place, name in enumerate(ORDER)}
     items.sort(key=lambda item: places.get(item.path.stem, len(ORDER)))
-    named = any(Path(word.partition("::")[0]).suffix == ".py" for word in config.args)
+    named = any(HERE in (config.invocation_params.dir / word.partition("::")[0]).parents for word in config.args)
     if not named and not config.getoption("--long"):
         config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
         items[:] = [item for item in items if not item.get_closest_marker("long")]
@@ -128,10 +140,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-@pytest.fixture(scope="module")
-def no_shared_bed(pytestconfig: pytest.Config) -> None:
+@pytest.fixture(scope="session")
+def clear_shared_bed(pytestconfig: pytest.Config) -> Callable[[], None]:
     """Clear the shared bed away if these tests made it: two beds at once are too much for a small machine."""
-    _clear(pytestconfig)
+    return partial(_clear, pytestconfig)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

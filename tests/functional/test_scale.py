@@ -1,7 +1,7 @@
 """A cluster grows from one controller to three and five, and shrinks to three; what it holds is kept."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,8 +20,9 @@ MEMBERS_S = 120.0
 
 
 @pytest.fixture
-def growing(state: Path, image_root: Path | None, no_shared_bed: None) -> Iterator[Path]:
+def growing(state: Path, image_root: Path | None, clear_shared_bed: Callable[[], None]) -> Iterator[Path]:
     """The state directory of a bed of one controller, of this test's own."""
+    clear_shared_bed()
     own = state.with_name(f"{state.name}-scale")
     down(own)
     try:
