@@ -98,6 +98,11 @@ def holders(target: Target) -> dict[str, str]:
     return dict(_view(target).roles().holders)
 
 
+def singletons(target: Target) -> dict[str, str]:
+    """Return the node of each service that must run once, of those that exactly one node runs."""
+    return {name: next(iter(nodes)) for name, nodes in _view(target).singletons().items() if len(nodes) == 1}
+
+
 def writer(target: Target) -> str:
     """Return the node that takes the SQL writes."""
     node = _view(target).writer()

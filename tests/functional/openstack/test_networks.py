@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from beds import Summary
+from beds import Summary, singletons
 from clouds import RESUME_S, STEADY, Echo, WhoHas, invent, is_, needs, removed, until
 from openstack.connection import Connection
 
-from tripleo_ha.chaos.outside import View
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.layout import CLIENT_HOST, NETWORKS
 from tripleo_ha.metadata import schema
@@ -49,7 +48,7 @@ def routed(target: Target, bed: Bed, cloud: Connection) -> Iterator[Routed]:
         pytest.skip("the bed has no network outside")
     physical, place = known[0]["name"], outside[known[0]["interface"]]
     own, net = place.address(CLIENT_HOST), cloud.network
-    others = [name for name in target.transport.nodes if name != _l3_node(bed, target)]
+    others = [name for name in target.transport.nodes if name != singletons(target).get(L3_AGENT)]
     name = invent()
     with ExitStack() as undo:
         external = net.create_network(
@@ -92,12 +91,6 @@ def _unplugged(cloud: Connection, router: str, subnet: str) -> None:
         return True
 
     until("the router's interface to be removed", unplug, timeout=120)
-
-
-def _l3_node(bed: Bed, target: Target) -> str:
-    """Return the node that runs the L3 agent, or an empty string where not exactly one does."""
-    nodes = View(bed, target).singletons().get(L3_AGENT, frozenset())
-    return next(iter(nodes)) if len(nodes) == 1 else ""
 
 
 def test_networks_routers_and_floating_ips_become_active(cloud: Connection, target: Target, routed: Routed) -> None:
@@ -157,8 +150,8 @@ def _cut_the_routers_node(
 
     :raises AssertionError: a gap was too long, or two gateways answered for one address.
     """
-    node = _l3_node(bed, target)
-    if not node:
+    node = singletons(target).get(L3_AGENT)
+    if node is None:
         pytest.skip("there is no single L3 agent")
     enter = target.transport.enter
     owners = {name: WhoHas(address, routed.interface, routed.own) for name, address in _addresses(routed).items()}

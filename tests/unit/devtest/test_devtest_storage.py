@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tripleo_ha.devtest import cgroups, container, handing, layout, network, storage, store
+from tripleo_ha.devtest import cgroups, container, handing, layout, network, processes, storage, store
 from tripleo_ha.devtest.bed import Bed
+from tripleo_ha.devtest.processes import Process
 from tripleo_ha.errors import Failure
 from tripleo_ha.metadata import check
 
@@ -106,6 +107,17 @@ def test_a_node_that_ended_is_told_with_its_last_words(tmp_path: Path, monkeypat
     monkeypatch.setattr(cgroups, "populated", lambda cgroup: False)
     with pytest.raises(Failure, match="it went wrong"):
         storage.wait_ready(tmp_path, tmp_path / "cgroup")
+
+
+def test_commands_run_where_the_monitor_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[list[str]] = []
+    at_work = [Process(7, "systemd-nspawn", "", "S"), Process(8, "bash", "", "S"), Process(9, "ceph-mon", "", "S")]
+    monkeypatch.setattr(processes, "within", lambda cgroup: at_work if cgroup == tmp_path / storage.NAME else [])
+    monkeypatch.setattr(storage, "run", lambda argv, timeout: ran.append(argv))
+    storage.execute(tmp_path, ["rbd", "ls"])
+    assert ran == [container.enter_argv(9, ["rbd", "ls"])]
+    with pytest.raises(Failure, match=storage.NAME):
+        storage.execute(tmp_path / "another", ["rbd", "ls"])
 
 
 def test_its_root_is_made_once_from_the_mirrors_of_the_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,18 +10,18 @@ import shutil
 import struct
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tripleo_ha.devtest import cgroups, container
+from tripleo_ha.devtest import cgroups, container, processes
 from tripleo_ha.devtest.layout import CONTROL, FIRST_HOST, PUBLIC, BedNode, machine_id
 from tripleo_ha.devtest.store import Record
 from tripleo_ha.errors import Failure
 from tripleo_ha.files import write_file
 from tripleo_ha.metadata import passwords
 from tripleo_ha.metadata.passwords import Passwords
-from tripleo_ha.run import run
+from tripleo_ha.run import Completed, run
 from tripleo_ha.waiting import wait_for
 
 NAME = "ceph-0"
@@ -226,6 +226,20 @@ def wait_ready(state: Path, cgroup: Path) -> None:
         return (target.directory / "state" / MADE).exists()
 
     wait_for(f"{NAME} to have its pool", probe, timeout=READY_TIMEOUT)
+
+
+def execute(cgroup: Path, argv: Sequence[str], *, timeout: float = 60) -> Completed:
+    """Run a command on the node, where Ceph's own commands are those of ``client.admin``.
+
+    :param cgroup: the bed's.
+    :param timeout: in seconds.
+    :raises CommandFailed: as ``run`` does.
+    :raises Failure: the node is not running.
+    """
+    monitor = next((each for each in processes.within(cgroup / NAME) if each.name == "ceph-mon"), None)
+    if monitor is None:
+        raise Failure(f"{NAME} has no monitor at work", "`devtest up` starts it")
+    return run(container.enter_argv(monitor.pid, argv), timeout=timeout)
 
 
 def stop(cgroup: Path) -> None:
