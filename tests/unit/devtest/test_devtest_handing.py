@@ -5,7 +5,7 @@ from pathlib import Path
 from tripleo_ha import endpoints
 from tripleo_ha.devtest import handing, layout, store
 from tripleo_ha.devtest.bed import Bed
-from tripleo_ha.metadata import check
+from tripleo_ha.metadata import check, schema
 
 
 def bed(state: Path, image: Path) -> Bed:
@@ -39,3 +39,16 @@ def test_a_profile_is_handed_as_far_as_the_image_knows_it(tmp_path: Path) -> Non
     assert [found for found in check.check_document(handed) if found.severity == "error"] == []
     (core,) = handing.generated(bed(tmp_path / "state", tmp_path)).values()
     assert "glance" not in core
+
+
+def test_samples_that_are_kept_come_more_often_than_deployers_want_them(tmp_path: Path) -> None:
+    schemas = tmp_path / "usr/share/tripleo-ha/schemas"
+    schemas.mkdir(parents=True)
+    (schemas / "tls.json").touch()
+    (schemas / "gnocchi.json").touch()
+    full = store.Record(str(tmp_path), "checksum", ("overcloud-controller-0",), profile="full")
+    (often,) = handing.generated(Bed(tmp_path / "state", full)).values()
+    (seldom,) = handing.generated(bed(tmp_path / "state", tmp_path)).values()
+    intervals = [schema.with_defaults(each)["ceilometer"]["polling_interval_s"] for each in (often, seldom)]
+    assert intervals[0] < intervals[1]
+    assert [found for found in check.check_document(often) if found.severity == "error"] == []
