@@ -5,6 +5,7 @@ made, and cleared away at the end.
 """
 
 import os
+import sys
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from functools import partial
@@ -47,6 +48,8 @@ ORDER = (
 SUMMARY = pytest.StashKey[list[tuple[str, str]]]()
 OURS = pytest.StashKey[Path]()
 """The shared bed's state directory, when these tests made it."""
+SPENT = pytest.StashKey[dict[str, float]]()
+"""The seconds of a test's phases."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -132,8 +135,13 @@ def target(bed: Bed) -> Target:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Save every node's journal as soon as a test has failed, before the next test changes the picture."""
+    """Tell how long a test took; save every node's journal as soon as one has failed, before the next changes them."""
     report = yield
+    spent = item.stash.setdefault(SPENT, {})
+    spent[report.when or ""] = report.duration
+    if report.when == "teardown":
+        told = ", ".join(f"{phase} {seconds:.0f} s" for phase, seconds in spent.items())
+        sys.stdout.write(f"\n    {item.name}: {told}\n")
     if report.failed and isinstance(opened := getattr(item, "funcargs", {}).get("bed"), Bed):
         with suppress(Failure, OSError):
             save_journals(opened, REPORTS / "journals" / item.name)
