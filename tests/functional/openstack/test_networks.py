@@ -127,56 +127,36 @@ def test_networks_routers_and_floating_ips_become_active(cloud: Connection, targ
         pass
 
 
-def test_a_router_answers_again_within_30_s_of_the_loss_of_its_controller(
-    routed: Routed, target: Target, bed: Bed, cloud: Connection, summary: Summary
-) -> None:
-    _cut_the_routers_node(routed, {"gateway": Echo(routed.gateway)}, target, bed, cloud, summary)
-
-
 def test_traffic_by_a_floating_ip_goes_on_within_30_s_of_the_loss_of_the_routers_controller(
     routed: Routed, target: Target, bed: Bed, cloud: Connection, summary: Summary
 ) -> None:
-    with plugged(bed, routed.port, cloud.network.get_subnet(routed.port.fixed_ips[0]["subnet_id"])):
-        port = routed.port.id
-        until("the port to be ACTIVE", lambda: cloud.network.get_port(port).status, is_("ACTIVE"), timeout=ACTIVE_S)
-        echoes = {"gateway": Echo(routed.gateway), "floating IP": Echo(routed.floating)}
-        _cut_the_routers_node(routed, echoes, target, bed, cloud, summary)
-
-
-def _cut_the_routers_node(
-    routed: Routed, echoes: dict[str, Echo], target: Target, bed: Bed, cloud: Connection, summary: Summary
-) -> None:
-    """Cut the power of the controller with the L3 agent under traffic; it stays off.
-
-    :raises AssertionError: a gap was too long, or two gateways answered for one address.
-    """
     node = singletons(target).get(L3_AGENT)
     if node is None:
         pytest.skip("there is no single L3 agent")
-    enter = target.transport.enter
-    owners = {name: WhoHas(address, routed.interface, routed.own) for name, address in _addresses(routed).items()}
-    asked: dict[str, Operation] = {**echoes, **{f"owner of the {name}": each for name, each in owners.items()}}
-    loops = Loops(tuple(Loop(name, each, 0.2, enter) for name, each in asked.items()))
-    before = _heartbeats(cloud)
-    with loops.at_work(ACTIVE_S):
-        at = time.monotonic()
-        bed.power_off(node)
-        loops.wait_working(at, RESUME_S, STEADY)
-        gaps = loops.gaps(at)
-        until(
-            "the L3 agent to say that it is alive",
-            lambda: _heartbeats(cloud),
-            lambda now: all(alive and at > before.get(host, (False, ""))[1] for host, (alive, at) in now.items()),
-            timeout=RESUME_S,
-        )
-        alive = time.monotonic() - at
+    addresses = {"gateway": routed.gateway, "floating IP": routed.floating}
+    owners = {name: WhoHas(address, routed.interface, routed.own) for name, address in addresses.items()}
+    asked: dict[str, Operation] = {name: Echo(address) for name, address in addresses.items()}
+    asked |= {f"owner of the {name}": each for name, each in owners.items()}
+    loops = Loops(tuple(Loop(name, each, 0.2, target.transport.enter) for name, each in asked.items()))
+    with plugged(bed, routed.port, cloud.network.get_subnet(routed.port.fixed_ips[0]["subnet_id"])):
+        port = routed.port.id
+        until("the port to be ACTIVE", lambda: cloud.network.get_port(port).status, is_("ACTIVE"), timeout=ACTIVE_S)
+        before = _heartbeats(cloud)
+        with loops.at_work(ACTIVE_S):
+            at = time.monotonic()
+            bed.power_off(node)
+            loops.wait_working(at, RESUME_S, STEADY)
+            gaps = loops.gaps(at)
+            until(
+                "the L3 agent to say that it is alive",
+                lambda: _heartbeats(cloud),
+                lambda now: all(alive and at > before.get(host, (False, ""))[1] for host, (alive, at) in now.items()),
+                timeout=RESUME_S,
+            )
+            alive = time.monotonic() - at
     summary.tell(f"{node} (L3 agent) power cut", f"{describe(gaps)}; the agent tells that it is alive in {alive:.0f} s")
     assert {name: each.answers for name, each in owners.items() if max(each.answers) > 1} == {}, "two gateways at once"
     assert {name: gap.seconds for name, gap in gaps.items() if gap.seconds > ROUTER_GAP_S} == {}
-
-
-def _addresses(routed: Routed) -> dict[str, str]:
-    return {"gateway": routed.gateway, "floating IP": routed.floating}
 
 
 def _heartbeats(cloud: Connection) -> dict[str, tuple[bool, str]]:
