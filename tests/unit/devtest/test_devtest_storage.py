@@ -77,25 +77,23 @@ def test_the_node_is_no_controllers_place(tmp_path: Path) -> None:
     assert f"addr add {node.ip}/24 dev host0" in network.node_lines(node)
 
 
-def test_it_starts_with_its_own_data_and_no_secret_in_its_command(tmp_path: Path) -> None:
-    known = storage.secrets(tmp_path)
-    node = storage.node(tmp_path)
-    argv = storage.boot_argv(node, "tha-1-ceph-0", "0" * 32, known)
+def test_it_starts_once_with_its_own_data_and_no_secret_in_its_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: dict[Path, list[str]] = {}
+    monkeypatch.setattr(container, "start", lambda node, cgroup, netns, boot: started.update({cgroup: boot}))
+    monkeypatch.setattr(cgroups, "populated", lambda cgroup: cgroup in started)
+    state = tmp_path / "state"
+    wanted = (state, tmp_path / "cgroup", "tha-1", tmp_path / "root")
+    assert [storage.ensure(*wanted), storage.ensure(*wanted)] == [True, False]
+    node, known = storage.node(state), storage.secrets(state)
+    assert list(started) == [tmp_path / "cgroup" / storage.NAME]
+    (argv,) = started.values()
     assert f"--bind={node.directory}/state:/var/lib/ceph" in argv
     assert f"--bind-ro={node.directory}/ceph:/etc/ceph" in argv
     assert f"--setenv=FSID={known['fsid']}" in argv
     assert not [word for word in argv for name in storage.CAPS if known[name] in word]
-
-
-def test_it_is_started_once_with_files_that_nobody_else_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[Path] = []
-    monkeypatch.setattr(container, "start", lambda node, cgroup, netns, boot: started.append(cgroup))
-    monkeypatch.setattr(cgroups, "populated", lambda cgroup: cgroup in started)
-    wanted = (tmp_path / "state", tmp_path / "cgroup", "tha-1", tmp_path / "root")
-    assert [storage.ensure(*wanted), storage.ensure(*wanted)] == [True, False]
-    assert started == [tmp_path / "cgroup" / storage.NAME]
-    directory = storage.node(tmp_path / "state").directory / "ceph"
-    assert {file.name: file.stat().st_mode & 0o777 for file in directory.iterdir()} == dict.fromkeys(
+    assert {file.name: file.stat().st_mode & 0o777 for file in (node.directory / "ceph").iterdir()} == dict.fromkeys(
         ("ceph.conf", "keyring", "start"), 0o600
     )
 

@@ -10,7 +10,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tripleo_ha import build, debian, paths
-from tripleo_ha.devtest import bmcs, cgroups, credentials, disk, handing, network, prerequisites, storage, store
+from tripleo_ha.devtest import (
+    beside,
+    bmcs,
+    cgroups,
+    credentials,
+    disk,
+    handing,
+    network,
+    prerequisites,
+    storage,
+    store,
+)
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.layout import NODE_PREFIX, bed_name, node_names
 from tripleo_ha.devtest.progress import Progress
@@ -141,7 +152,7 @@ def settle(bed: Bed, timeout: float, progress: Progress) -> Bed:
 def store_up(bed: Bed, progress: Progress) -> None:
     """Have the bed's storage run where its profile has use for it, and nowhere else; it is waited for later."""
     if not storage.runs(bed.record):
-        storage.stop(bed.cgroup)
+        beside.stop(storage.node(bed.state), bed.cgroup)
         return
     with progress.step("storage"):
         root = storage.root(cache(), Path(bed.record.image_root), progress.say)

@@ -14,11 +14,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tripleo_ha.devtest import cgroups, container, processes
-from tripleo_ha.devtest.layout import CONTROL, FIRST_HOST, PUBLIC, BedNode, machine_id
+from tripleo_ha.devtest import beside, container, processes
+from tripleo_ha.devtest.layout import CONTROL, BedNode
 from tripleo_ha.devtest.store import Record
 from tripleo_ha.errors import Failure
-from tripleo_ha.files import write_file
 from tripleo_ha.metadata import passwords
 from tripleo_ha.metadata.passwords import Passwords
 from tripleo_ha.run import Completed, run
@@ -80,8 +79,7 @@ def runs(record: Record) -> bool:
 
 def node(state: Path) -> BedNode:
     """Return the node that is the storage of a bed."""
-    directory = state.resolve() / "nodes" / NAME
-    return BedNode(NAME, HOST - FIRST_HOST, CONTROL.address(HOST), PUBLIC.address(HOST), directory)
+    return beside.node(state, NAME, HOST)
 
 
 def secrets(state: Path) -> dict[str, str]:
@@ -180,37 +178,19 @@ def _release(image_root: Path) -> str:
     return told["VERSION_CODENAME"].strip('"')
 
 
-def boot_argv(target: BedNode, machine: str, ident: str, known: dict[str, str]) -> list[str]:
-    """Return the command that starts the node as a container, in the keeper's namespaces."""
-    environment = {"ADDRESS": target.ip, "FSID": known["fsid"], "OSD": known["osd"], "POOL": POOL}
-    binds = {"--bind-ro": ("ceph", "/etc/ceph"), "--bind": ("state", "/var/lib/ceph")}
-    return [
-        "systemd-nspawn", "--quiet", "--settings=no", "--register=no", "--keep-unit", "--as-pid2",
-        f"--directory={target.directory / 'root'}", f"--machine={machine}", f"--hostname={target.name}",
-        f"--uuid={ident}", "--network-namespace-path=/run/netns/node", "--console=pipe", "--link-journal=no",
-        "--resolv-conf=off", "--timezone=off",
-        *(f"{how}={container.bind_path(target.directory / place)}:{at}" for how, (place, at) in binds.items()),
-        *(f"--setenv={name}={value}" for name, value in environment.items()),
-        "/bin/bash", "/etc/ceph/start",
-    ]  # fmt: skip
-
-
 def ensure(state: Path, cgroup: Path, netns: str, from_root: Path) -> bool:
     """Have the storage of a bed run; return whether it had to be started. It is not waited for.
 
-    :param cgroup: the bed's; ``down`` kills what is in it.
+    :param cgroup: the bed's.
     :param from_root: what :func:`root` returned.
     """
-    target, own = node(state), cgroup / NAME
-    if cgroups.populated(own):
-        return False
-    known = secrets(state)
-    container.prepare(target, from_root)
-    for name, text in files(known, target.ip).items():
-        write_file(target.directory / "ceph" / name, text, mode=0o600)
-    boot = boot_argv(target, f"{netns}-{NAME}", machine_id(state, target), known)
-    container.start(target, own, netns, boot)
-    return True
+    target, known = node(state), secrets(state)
+    binds = [beside.bind(target, "ceph", "/etc/ceph"), beside.bind(target, "state", "/var/lib/ceph", writable=True)]
+    environment = {"ADDRESS": target.ip, "FSID": known["fsid"], "OSD": known["osd"], "POOL": POOL}
+    machine = beside.machine(state, target, netns)
+    boot = beside.boot_argv(target, *machine, binds, environment, "/etc/ceph/start")
+    wanted = {f"ceph/{name}": text for name, text in files(known, target.ip).items()}
+    return beside.ensure(target, cgroup, netns, from_root, wanted, boot)
 
 
 def wait_ready(state: Path, cgroup: Path) -> None:
@@ -218,11 +198,10 @@ def wait_ready(state: Path, cgroup: Path) -> None:
 
     :raises Failure: the node ended instead; the message holds the end of its console.
     """
-    target, own = node(state), cgroup / NAME
+    target = node(state)
 
     def probe() -> bool:
-        if not cgroups.populated(own):
-            raise Failure(f"{NAME} ended:\n{container.tail(target)}", f"see {target.console}")
+        beside.check(target, cgroup)
         return (target.directory / "state" / MADE).exists()
 
     wait_for(f"{NAME} to have its pool", probe, timeout=READY_TIMEOUT)
@@ -240,8 +219,3 @@ def execute(cgroup: Path, argv: Sequence[str], *, timeout: float = 60) -> Comple
     if monitor is None:
         raise Failure(f"{NAME} has no monitor at work", "`devtest up` starts it")
     return run(container.enter_argv(monitor.pid, argv), timeout=timeout)
-
-
-def stop(cgroup: Path) -> None:
-    """Switch the storage off, if there is any; what it holds stays."""
-    cgroups.kill(cgroup / NAME)
