@@ -90,8 +90,7 @@ def boot_argv(node: BedNode, machine: str, machine_id: str) -> list[str]:
         "--console=read-only", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
     ]  # fmt: skip
     argv += [f"--bind={bind_path(source)}:{target}" for source, target in binds.items()]
-    if Path("/dev/net/tun").exists():
-        argv.append("--bind=/dev/net/tun")
+    argv += tun()
     # The image's fstab names a disk by its label; here the root is an overlay, and there is nothing to remount.
     return [*argv, f"systemd.hostname={node.name}", "systemd.mask=systemd-remount-fs.service"]
 
@@ -197,6 +196,11 @@ def shut_down(node: BedNode, cgroup: Path, timeout: float) -> None:
             os.kill(pid, SIGRTMIN_POWEROFF)
     wait_for(f"{node.name} to shut down", lambda: not cgroups.populated(cgroup), timeout=timeout, interval=0.1)
     cgroups.kill(cgroup)
+
+
+def tun() -> list[str]:
+    """Return the option with which a switch within can make interfaces, where this machine can."""
+    return ["--bind=/dev/net/tun"] if Path("/dev/net/tun").exists() else []
 
 
 def bind_path(path: Path) -> str:

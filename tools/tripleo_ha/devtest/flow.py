@@ -4,16 +4,18 @@ import contextlib
 import os
 import shutil
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from tripleo_ha import build, debian, paths
 from tripleo_ha.devtest import (
     beside,
     bmcs,
     cgroups,
+    compute,
     credentials,
     disk,
     handing,
@@ -140,6 +142,7 @@ def settle(bed: Bed, timeout: float, progress: Progress) -> Bed:
         bed.wait_converged(timeout=timeout, tell=progress.node)
         if storage.runs(bed.record):
             storage.wait_ready(bed.state, bed.cgroup)
+    compute_up(bed, documents[bed.nodes[0].name], progress)
     handing.keep_timelines(bed)
     if bed.record.leaving:
         for name in bed.record.leaving:
@@ -159,6 +162,23 @@ def store_up(bed: Bed, progress: Progress) -> None:
         if storage.ensure(bed.state, bed.cgroup, bed.netns, root):
             told = storage.node(bed.state)
             progress.node(told.name, f"Ceph starts at {told.ip}, console in {told.console}")
+
+
+def compute_up(bed: Bed, document: Mapping[str, Any], progress: Progress) -> None:
+    """Have the bed's compute node run, and wait for it, where its profile has use for it, and nowhere else.
+
+    It starts when the cluster has converged: ``nova-compute`` gives up where it finds no Keystone.
+
+    :param document: what a controller was handed.
+    """
+    target = compute.node(bed.state)
+    if not compute.runs(bed.record):
+        beside.stop(target, bed.cgroup)
+        return
+    with progress.step("compute"):
+        if compute.ensure(bed, document):
+            progress.node(target.name, f"nova-compute starts at {target.ip}, console in {target.console}")
+        compute.wait_ready(bed)
 
 
 def halt(bed: Bed, name: str, progress: Progress) -> None:
@@ -197,6 +217,7 @@ def upgrade(bed: Bed, root: Path, checksum: str, progress: Progress) -> store.Re
     for node in bed.nodes:
         bed.power_off(node.name)
         disk.empty(node, ["upper", "work"])
+    beside.renew(compute.node(bed.state), bed.cgroup)
     record = replace(bed.record, image_root=str(root), image_checksum=checksum)
     store.save(bed.state, record)
     return record

@@ -9,18 +9,19 @@ from rich.console import Console
 from rich.table import Table
 
 from tripleo_ha import endpoints, table
-from tripleo_ha.devtest import credentials, timeline
-from tripleo_ha.devtest.bed import Bed
+from tripleo_ha.devtest import beside, compute, credentials, storage, timeline
+from tripleo_ha.devtest.bed import Bed, BedNode
 from tripleo_ha.errors import Failure
 from tripleo_ha.run import run
 
 
 def status(bed: Bed) -> dict[str, Any]:
-    """Return the state of the bed: ``nodes``, ``virtual_ips``, ``services``, and where the ``credentials`` (for
-    OpenStack's clients) and all ``passwords`` are.
+    """Return the state of the bed: ``nodes``, those ``beside`` them, ``virtual_ips``, ``services``, and where the
+    ``credentials`` (for OpenStack's clients) and all ``passwords`` are.
 
     Each node has ``name``, ``ip``, ``public_ip``, ``power`` (on, booting, off), ``cables`` (in, pulled), ``pid``,
-    ``converged``, ``reason`` and ``console``; each virtual IP has ``ip`` and the names of its ``holders``.
+    ``converged``, ``reason`` and ``console``, one beside them ``name``, ``ip``, ``power`` and ``console``; each virtual
+    IP has ``ip`` and the names of its ``holders``.
     """
     nodes = [_node(bed, node.name) for node in bed.nodes]
     metadata = _metadata(bed)
@@ -31,6 +32,7 @@ def status(bed: Bed) -> dict[str, Any]:
         "name": bed.netns,
         "image": bed.record.image_checksum,
         "nodes": nodes,
+        "beside": [_beside(bed, module.node(bed.state)) for module in (storage, compute) if module.runs(bed.record)],
         "virtual_ips": {
             name: {"ip": vip["ip"], "holders": [node for node, held in addresses.items() if vip["ip"] in held]}
             for name, vip in vips.items()
@@ -61,6 +63,8 @@ def render(told: Mapping[str, Any], on: Console) -> None:
         nodes.add_row(
             node["name"], node["ip"], node["public_ip"], node["power"], node["cables"], done, ", ".join(held) or "-"
         )
+    for node in told["beside"]:
+        nodes.add_row(node["name"], node["ip"], "-", node["power"], "-", "-", "-")
     on.print(nodes)
     offered = _table("service", "virtual IP", "where")
     for service in told["services"]:
@@ -108,6 +112,11 @@ def _node(bed: Bed, name: str) -> dict[str, Any]:
         "reason": reason,
         "console": str(node.console),
     }
+
+
+def _beside(bed: Bed, node: BedNode) -> dict[str, str]:
+    power = "on" if beside.runs(node, bed.cgroup) else "off"
+    return {"name": node.name, "ip": node.ip, "power": power, "console": str(node.console)}
 
 
 def _rows() -> tuple[table.Row, ...]:
