@@ -116,22 +116,3 @@ def test_commands_run_where_the_monitor_does(tmp_path: Path, monkeypatch: pytest
     assert ran == [container.enter_argv(9, ["rbd", "ls"])]
     with pytest.raises(Failure, match=storage.NAME):
         storage.execute(tmp_path / "another", ["rbd", "ls"])
-
-
-def test_its_root_is_made_once_from_the_mirrors_of_the_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    etc = tmp_path / "image/etc"
-    (etc / "apt/sources.list.d").mkdir(parents=True)
-    (etc / "os-release").write_text('NAME="Debian"\nVERSION_CODENAME=trixie\n')
-    (etc / "apt/sources.list.d/a.list").write_text("deb http://mirror.example.com/debian trixie main\n")
-    asked: list[tuple[list[str], str]] = []
-
-    def run(argv: list[str], *, input: str, timeout: float) -> None:
-        asked.append((argv, input))
-        Path(argv[-2]).mkdir(parents=True)
-
-    monkeypatch.setattr(storage, "run", run)
-    roots = {storage.root(tmp_path / "cache", tmp_path / "image", lambda line: None) for _ in range(2)}
-    assert [root.is_dir() for root in roots] == [True]
-    ((argv, sources),) = asked
-    assert (argv[0], argv[-3]) == ("mmdebstrap", "trixie")
-    assert sources == "deb http://mirror.example.com/debian trixie main\n"

@@ -6,7 +6,6 @@ One monitor, one manager and one OSD, whose disk is a file of the node's: nothin
 
 import base64
 import os
-import shutil
 import struct
 import time
 import uuid
@@ -14,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tripleo_ha.devtest import beside, container, processes
+from tripleo_ha.devtest import beside, container, processes, roots
 from tripleo_ha.devtest.layout import CONTROL, BedNode
 from tripleo_ha.devtest.store import Record
 from tripleo_ha.errors import Failure
@@ -29,7 +28,6 @@ POOL = "volumes"
 SECTION = "storage"
 """Of the passwords file."""
 PACKAGES = ("ceph-mgr", "ceph-mon", "ceph-osd")
-PACKAGES_TIMEOUT = 1200.0
 READY_TIMEOUT = 300.0
 DISK_BYTES = 16 << 30
 """Of the OSD; only what is written takes room of this machine's."""
@@ -153,29 +151,11 @@ def _keyring(known: dict[str, str]) -> str:
 
 
 def root(cache: Path, image_root: Path, say: Callable[[str], None]) -> Path:
-    """Return the root that the node boots from, made at the first call, from the mirrors that the image names.
+    """Return the root that the node boots from, made at the first call.
 
     :raises CommandFailed: mmdebstrap failed.
     """
-    release = _release(image_root)
-    made = cache / f"ceph-{release}"
-    if not made.exists():
-        say(f"making the storage node's root, {made}")
-        fresh = made.with_suffix(".new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        cache.mkdir(parents=True, exist_ok=True)
-        sources = "".join(file.read_text() for file in sorted((image_root / "etc/apt/sources.list.d").glob("*.list")))
-        argv = ["mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", "--dpkgopt=force-unsafe-io"]
-        argv += [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "locale", "man")]
-        run([*argv, release, str(fresh), "-"], input=sources, timeout=PACKAGES_TIMEOUT)
-        fresh.rename(made)
-    return made
-
-
-def _release(image_root: Path) -> str:
-    lines = (image_root / "etc/os-release").read_text().splitlines()
-    told = dict(line.partition("=")[::2] for line in lines)
-    return told["VERSION_CODENAME"].strip('"')
+    return roots.ensure(cache, image_root, "ceph", PACKAGES, say)
 
 
 def ensure(state: Path, cgroup: Path, netns: str, from_root: Path) -> bool:
