@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from requests.adapters import HTTPAdapter
 
 from tripleo_ha.devtest import credentials
 from tripleo_ha.devtest.bed import Bed
+from tripleo_ha.devtest.layout import CLIENT_HOST, NETWORKS, Network
 from tripleo_ha.endpoints import public_tls
 from tripleo_ha.errors import Failure
 from tripleo_ha.run import run
@@ -172,6 +173,37 @@ def of_own_server(bed: Bed, node: str, method: str, url: str, token: str, body: 
     """
     told = {"method": method, "url": url, "token": token, "body": body}
     return bed.exec(node, ["python3", "-c", OWN_SERVER], input=json.dumps(told), timeout=120).stdout.strip()
+
+
+@contextmanager
+def outside(cloud: Connection, metadata: Mapping[str, Any]) -> Iterator[tuple[str, Network]]:
+    """Have the bed's network outside as one that the cloud's routers lead to; give its id there, and which it is.
+
+    Where the bed has none the test is skipped.
+    """
+    places = {network.interface: network for network in NETWORKS}
+    known = [each for each in metadata["neutron"]["physical_networks"] if each.get("interface") in places]
+    if not known:
+        pytest.skip("the bed has no network outside")
+    place, net = places[known[0]["interface"]], cloud.network
+    external = net.create_network(
+        name=invent(),
+        is_router_external=True,
+        provider_network_type="flat",
+        provider_physical_network=known[0]["name"],
+    )
+    try:
+        net.create_subnet(
+            network_id=external.id,
+            ip_version=4,
+            cidr=f"{place.base}.0/{place.prefix}",
+            gateway_ip=place.address(CLIENT_HOST),
+            allocation_pools=[{"start": place.address(100), "end": place.address(199)}],
+            is_dhcp_enabled=False,
+        )
+        yield external.id, place
+    finally:
+        removed("the network outside", lambda: net.delete_network(external.id))
 
 
 class Question:

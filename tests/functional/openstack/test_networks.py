@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from beds import Summary, singletons
-from clouds import RESUME_S, STEADY, Echo, WhoHas, invent, is_, needs, removed, until
+from clouds import RESUME_S, STEADY, Echo, WhoHas, invent, is_, needs, outside, removed, until
 from openstack.connection import Connection
 
 from tripleo_ha.devtest.bed import Bed
-from tripleo_ha.devtest.layout import CLIENT_HOST, NETWORKS
+from tripleo_ha.devtest.layout import CLIENT_HOST
 from tripleo_ha.metadata import schema
 from tripleo_ha.verify.availability import Loop, Loops, Operation, describe
 from tripleo_ha.verify.runner import Target
@@ -42,41 +42,22 @@ class Routed:
 def routed(target: Target, bed: Bed, cloud: Connection) -> Iterator[Routed]:
     """A router that is served, on the bed's own network outside."""
     needs(bed, "neutron")
-    outside = {network.interface: network for network in NETWORKS}
-    known = [each for each in target.metadata["neutron"]["physical_networks"] if each.get("interface") in outside]
-    if not known:
-        pytest.skip("the bed has no network outside")
-    physical, place = known[0]["name"], outside[known[0]["interface"]]
-    own, net = place.address(CLIENT_HOST), cloud.network
+    net = cloud.network
     others = [name for name in target.transport.nodes if name != singletons(target).get(L3_AGENT)]
     name = invent()
     with ExitStack() as undo:
-        external = net.create_network(
-            name=f"{name}-outside",
-            is_router_external=True,
-            provider_network_type="flat",
-            provider_physical_network=physical,
-        )
-        undo.callback(removed, "the network outside", lambda: net.delete_network(external.id))
-        pool = {"start": place.address(100), "end": place.address(199)}
-        net.create_subnet(
-            network_id=external.id,
-            ip_version=4,
-            cidr=f"{place.base}.0/{place.prefix}",
-            gateway_ip=own,
-            allocation_pools=[pool],
-            is_dhcp_enabled=False,
-        )
+        external, place = undo.enter_context(outside(cloud, target.metadata))
+        own = place.address(CLIENT_HOST)
         network = net.create_network(name=name)
         undo.callback(removed, "the network", lambda: net.delete_network(network.id))
         subnet = net.create_subnet(network_id=network.id, ip_version=4, cidr="10.80.0.0/24")
-        router = net.create_router(name=name, external_gateway_info={"network_id": external.id})
+        router = net.create_router(name=name, external_gateway_info={"network_id": external})
         undo.callback(removed, "the router", lambda: net.delete_router(router.id))
         net.add_interface_to_router(router, subnet.id)
         undo.callback(_unplugged, cloud, router.id, subnet.id)
         port = net.create_port(network_id=network.id, binding_host_id=others[0], is_port_security_enabled=False)
         undo.callback(removed, "the port", lambda: net.delete_port(port.id))
-        floating = net.create_ip(floating_network_id=external.id, port_id=port.id)
+        floating = net.create_ip(floating_network_id=external, port_id=port.id)
         undo.callback(removed, "the floating IP", lambda: net.delete_ip(floating.id))
         gateway = net.get_router(router.id).external_gateway_info["external_fixed_ips"][0]["ip_address"]
         yield Routed(network.id, gateway, router.id, port, floating.floating_ip_address, place.bridge, own)
