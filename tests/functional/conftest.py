@@ -64,6 +64,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Have a place for what the tests want to tell."""
     config.addinivalue_line("markers", "long: takes minutes; run with --long, or when its file or directory is named")
+    config.addinivalue_line("markers", "quick: of the whole control plane's tests, run with every change")
     config.stash[SUMMARY] = []
 
 

@@ -24,8 +24,9 @@ IMAGE_BYTES = 20_000_000
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark every test of this directory."""
-    item.add_marker("long")
+    """Mark the tests of this directory that not every change runs: most take a controller and wait for its return."""
+    if not item.get_closest_marker("quick"):
+        item.add_marker("long")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import hashlib
 
+import pytest
 from clouds import RESUME_S, of_own_server, token_of, until
 from openstack.connection import Connection
 
@@ -21,6 +22,7 @@ def test_an_image_is_downloaded_unchanged_with_one_controller_off(
     assert hashlib.sha256(read).hexdigest() == hashlib.sha256(content).hexdigest()
 
 
+@pytest.mark.quick
 def test_an_uploaded_image_is_the_same_on_every_controller(
     target: Target, bed: Bed, cloud: Connection, image: str, content: bytes
 ) -> None:

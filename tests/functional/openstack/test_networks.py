@@ -74,6 +74,7 @@ def _unplugged(cloud: Connection, router: str, subnet: str) -> None:
     until("the router's interface to be removed", unplug, timeout=120)
 
 
+@pytest.mark.quick
 def test_networks_routers_and_floating_ips_become_active(cloud: Connection, target: Target, routed: Routed) -> None:
     net = cloud.network
 

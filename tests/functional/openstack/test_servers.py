@@ -113,6 +113,7 @@ def leader(bed: Bed) -> str:
     return str(found).partition("@")[2]
 
 
+@pytest.mark.quick
 def test_a_server_becomes_active_and_leaves_nothing_behind(
     target: Target, cloud: Connection, wanted: dict[str, Any], network: str, summary: Summary
 ) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from beds import Summary, up_and_good
 from openstack.connection import Connection
 
@@ -21,6 +22,7 @@ IDLE_S = 90.0
 """The load of the last minute still has a fifth of what was before in it."""
 
 
+@pytest.mark.quick
 def test_every_service_is_offered_and_every_check_is_good(bed: Bed, cloud: Connection, summary: Summary) -> None:
     began = time.monotonic()
     target = up_and_good(bed)
@@ -32,6 +34,7 @@ def test_every_service_is_offered_and_every_check_is_good(bed: Bed, cloud: Conne
     assert {service["type"] for service in cloud.service_catalog} == types
 
 
+@pytest.mark.quick
 def test_idle_controllers_keep_within_their_memory(target: Target, bed: Bed, summary: Summary) -> None:
     before, since = busy(bed), time.monotonic()
     wait_for("a time without requests", lambda: time.monotonic() - since > IDLE_S, timeout=2 * IDLE_S, interval=5)

@@ -20,6 +20,7 @@ AT_ONCE = 4
 """Volumes of an image that are made at once: while one is written another has been begun only just."""
 
 
+@pytest.mark.quick
 def test_volumes_are_made_from_images_snapshots_and_volumes_and_deleted(
     target: Target, bed: Bed, cloud: Connection, request: pytest.FixtureRequest, summary: Summary
 ) -> None:
