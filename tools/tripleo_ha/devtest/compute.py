@@ -33,7 +33,9 @@ AT = "/etc/compute"
 SHOWN = "compute"
 READY_TIMEOUT = 180.0
 """It is found within ``nova.discover_hosts_interval_s`` of its start."""
+# oslo.messaging looks its process group up, which is this machine's unless it is one of the node's own.
 LIST_HOSTS = (
+    *("setsid", "--wait"),
     *("setpriv", "--reuid=nova", "--regid=nova", "--init-groups"),
     *("nova-manage", "cell_v2", "list_hosts"),
 )
