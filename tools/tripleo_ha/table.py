@@ -105,7 +105,8 @@ class Wsgi:
     It runs as ``user``, in as many processes as ``workers`` of the row's metadata says, with ``threads`` each.
     ``health`` is where the service itself tells how it is; what HAProxy asks for is sent there. A worker that answers
     nothing for ``harakiri_s`` seconds is replaced, none is with 0; a client may be silent within a request for
-    ``silence_s`` seconds. ``static`` are directories of files that are served as they are, by path.
+    ``silence_s`` seconds. ``static`` are directories of files that are served as they are, by path. ``prepare`` is
+    what is done once the application is loaded and before the first request, each a ``module:attribute``.
     """
 
     application: str
@@ -116,6 +117,7 @@ class Wsgi:
     harakiri_s: int = 120
     silence_s: int = 4
     static: Mapping[str, str] = field(default_factory=dict)
+    prepare: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -404,7 +406,7 @@ def _identity(document: Mapping[str, Any]) -> Identity:
 def _unit(document: Mapping[str, Any]) -> Unit:
     fields = {**document, "files": tuple(document.get("files", ()))}
     if wsgi := fields.get("wsgi"):
-        fields["wsgi"] = Wsgi(**wsgi)
+        fields["wsgi"] = Wsgi(**{**wsgi, "prepare": tuple(wsgi.get("prepare", ()))})
         fields["files"] += (uwsgi_file(fields["name"]),)
     if program := fields.get("program"):
         fields["program"] = Program(**{**program, "command": tuple(program["command"])})

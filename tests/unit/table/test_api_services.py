@@ -77,10 +77,17 @@ def test_an_api_has_all_that_it_needs(row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", APIS, ids=NAMES)
-def test_an_application_of_our_own_is_in_the_image(row: Row) -> None:
-    ours = [unit.wsgi.application for unit in row.units if unit.wsgi and "tripleo-ha" in unit.wsgi.application]
-    assert all((ELEMENTS[row.service] / f"static{path}").is_file() for path in ours)
-    assert not ours or "install-static" in (ELEMENTS[row.service] / "element-deps").read_text().split()
+def test_an_api_is_served_by_what_loads_its_policy_first(row: Row) -> None:
+    assert "ha-agents" in (ELEMENTS[row.service] / "element-deps").read_text().split()
+    for unit in row.units:
+        if not unit.wsgi:
+            continue
+        file = FILES[table.uwsgi_file(unit.name)]
+        loader = parsed(file)["uwsgi"]["wsgi-file"]
+        assert (paths.elements() / f"ha-agents/static{loader}").is_file()
+        told = dict(re.findall(r"^env = (\w+)=(.*)$", file.body.decode(), flags=re.MULTILINE))
+        assert told["TRIPLEO_HA_APPLICATION"] == unit.wsgi.application
+        assert told["TRIPLEO_HA_PREPARE"].split() == list(unit.wsgi.prepare)
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS.values() if image.made_units([row])], ids=lambda row: row.service)

@@ -8,6 +8,9 @@ from tripleo_ha.cluster import Cluster
 from tripleo_ha.errors import Failure
 from tripleo_ha.table import Listener, Row, Wsgi
 
+LOADER = paths.IMAGE_SHARE / "wsgi.py"
+"""The element ``ha-agents`` brings it; Debian's Python runs it, which has the services and not this package."""
+
 
 def configurations(row: Row, cluster: Cluster, metadata: Mapping[str, Any]) -> dict[str, str]:
     """Return uWSGI's configuration of each unit that it serves, by its path on the node.
@@ -30,7 +33,9 @@ def _lines(wsgi: Wsgi, listener: Listener, ip: str, workers: int) -> Iterator[st
     assert listener.balance
     check = listener.balance.check.path
     yield "plugins = python3"
-    yield f"wsgi-file = {wsgi.application}"
+    yield f"wsgi-file = {LOADER}"
+    yield f"env = TRIPLEO_HA_APPLICATION={wsgi.application}"
+    yield f"env = TRIPLEO_HA_PREPARE={' '.join(wsgi.prepare)}"
     for path, directory in wsgi.static.items():
         yield f"static-map = {path}={directory}"
     yield f"http-socket = {endpoints.host(ip)}:{listener.port}"

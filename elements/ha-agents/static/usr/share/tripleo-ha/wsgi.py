@@ -1,0 +1,27 @@
+"""What uWSGI serves for every API: the application of the package's script, once the service's policy is loaded.
+
+By itself a service makes its oslo.policy enforcer, or loads its rules, in the first request that is judged by it. uWSGI
+has threads: a request beside that one finds half of the rules, and is refused what is allowed.
+
+``TRIPLEO_HA_APPLICATION`` is the script; ``TRIPLEO_HA_PREPARE`` is what else is done before the first request, as
+making the enforcers that otherwise come with it: each a ``module:attribute``, called if it can be.
+"""
+
+import gc
+import os
+import pkgutil
+import runpy
+import sys
+
+application = runpy.run_path(os.environ["TRIPLEO_HA_APPLICATION"])["application"]
+
+for name in os.environ["TRIPLEO_HA_PREPARE"].split():
+    found = pkgutil.resolve_name(name)
+    if callable(found):
+        found()
+
+if oslo_policy := sys.modules.get("oslo_policy.policy"):
+    # Several services keep theirs where nothing else gets at them. isinstance() would ask proxies what they stand for.
+    for each in gc.get_objects():
+        if issubclass(type(each), oslo_policy.Enforcer):
+            each.load_rules()
