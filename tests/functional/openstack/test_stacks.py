@@ -52,6 +52,33 @@ def test_a_stack_completes_while_a_controller_dies(
         assert outputs["container"] in [each.name for each in cloud.object_store.containers()]
 
 
+def test_a_signal_signed_with_ec2_keys_is_taken_and_a_forged_one_is_not(bed: Bed, cloud: Connection) -> None:
+    needs(bed, "heat")
+    orchestration = cloud.orchestration
+    handle = {"type": "AWS::CloudFormation::WaitConditionHandle"}
+    outputs = {"url": {"value": {"get_resource": "handle"}}}
+    template = {"heat_template_version": "2021-04-16", "resources": {"handle": handle}, "outputs": outputs}
+    with ExitStack() as undo:
+        stack = orchestration.create_stack(name=invent(), template=template)
+        undo.callback(removed, "the stack", lambda: orchestration.delete_stack(stack.id))
+        made = until(
+            "the stack to be complete",
+            lambda: orchestration.get_stack(stack.id),
+            lambda stack: not stack.status.endswith("IN_PROGRESS"),
+            timeout=SETTLE_S,
+        )
+        assert made.status == "CREATE_COMPLETE", made.status_reason
+        (output,) = made.outputs
+        url, signed, signature = output["output_value"].partition("Signature=")
+        assert signature
+        signal = {"Status": "SUCCESS", "UniqueId": "1", "Reason": "done", "Data": "painted"}
+        answers = [
+            cloud.session.put(url + signed + each, json=signal, authenticated=False, raise_exc=False).status_code
+            for each in (signature, f"A{signature}")
+        ]
+        assert answers == [200, 403]
+
+
 def _resources(cloud: Connection, stack: str) -> dict[str, str]:
     return {each.name: each.status for each in cloud.orchestration.resources(stack)}
 
