@@ -11,14 +11,29 @@ from typing import Any
 
 import pytest
 
+from tripleo_ha.chaos import session as sessions
 from tripleo_ha.chaos.faults.model import POWERED, Fault, Field, Roles
 from tripleo_ha.chaos.history import ENOUGH, History
 from tripleo_ha.chaos.interrupt import Interrupts
 from tripleo_ha.chaos.model import Kind, Operation, Outcome, Strike, Workload, write_lines
+from tripleo_ha.chaos.recovery import Whole
 from tripleo_ha.chaos.session import Ground, _Doing
 from tripleo_ha.errors import Failure, TimedOut
 
 ROLES = Roles(("a", "b", "c"), "a", {"control": "b"})
+
+
+class Clock:
+    """Time that goes on only where somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
 
 class FakeSession:
@@ -44,11 +59,11 @@ class FakeSession:
         if self._served:
             raise TimedOut(self._served)
 
-    def wait_whole(self, since: float, timeout: float) -> float:
+    def wait_whole(self, since: float, timeout: float) -> Whole:
         self._step("whole")
         if self._whole:
             raise TimedOut(self._whole)
-        return since + 1
+        return Whole(since + 1, {"nodes": 0.75, "verification": 4.0}, ("units",))
 
     def _step(self, name: str) -> None:
         self.steps.append(name)
@@ -97,6 +112,27 @@ def test_a_fault_that_leaves_no_majority_is_healed_without_waiting_for_clients()
     assert session.steps == ["begin", "inject", "heal", "whole"]
 
 
+@pytest.mark.parametrize(("served_after", "lasted"), [(3.0, 15.0), (20.0, 20.0)])
+def test_a_cause_lasts_until_clients_are_served_and_for_its_time_at_least(
+    served_after: float, lasted: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(FakeSession):
+        def wait_served(self, since: float, timeout: float) -> None:
+            clock.sleep(served_after)
+
+    clock = Clock()
+    monkeypatch.setattr(sessions, "time", clock)
+    began = clock.now
+    done, _ = strike(Slow(), hold=15.0)
+    assert done.healed - began == lasted
+
+
+def test_what_a_strikes_time_went_to_is_noted() -> None:
+    ground = strike(FakeSession())[1].ground
+    assert ground.notes["waited for (s)"] == "verification 4.0, nodes 0.8"
+    assert ground.notes["a verification found"] == "units"
+
+
 @pytest.mark.parametrize(("node", "serving"), [("a", True), ("b", True), ("c", False)])
 def test_writer_and_holders_serve(node: str, serving: bool) -> None:
     assert strike(FakeSession(), nodes=(node,))[0].serving is serving
@@ -138,7 +174,7 @@ def test_an_interrupt_is_healed_and_recorded_and_kept_for_later() -> None:
 
 def test_an_interrupt_while_it_recovers_lets_it_recover_and_a_second_does_not() -> None:
     class Impatient(FakeSession):
-        def wait_whole(self, since: float, timeout: float) -> float:
+        def wait_whole(self, since: float, timeout: float) -> Whole:
             if self.steps.count("whole") < interrupts:
                 self._step("whole")
                 raise KeyboardInterrupt

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tripleo_ha.chaos.outside import View
+from tripleo_ha.chaos.recovery import Recovery, Whole
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.errors import Failure, TimedOut
 from tripleo_ha.verify.client import Account
@@ -15,8 +16,6 @@ from tripleo_ha.verify.transport import BedTransport
 from tripleo_ha.waiting import wait_for
 
 LOOK_S = 0.5
-VERIFY_PAUSE_S = 4.0
-"""A verification costs seconds of processor time, which a cluster that is still recovering could use."""
 READ_S = 60.0
 """Within this long each node must tell what it holds."""
 ANSWER_S = 90.0
@@ -32,39 +31,17 @@ class Cluster:
         self.view = View(bed, self.target)
         self.nodes = tuple(node.name for node in bed.nodes)
 
-    def lacking(self) -> str:
-        """Say what is missing to a whole cluster as far as can be told without asking it, or an empty string."""
-        for node in self.nodes:
-            if not self.bed.running(node):
-                return f"{node} is off"
-            if self.bed.isolated(node):
-                return f"{node} has its cables out"
-            done, why = self.bed.converged(node)
-            if not done:
-                return f"{node}: {why}"
-        return self.view.unsettled() or self.view.unbalanced()
-
-    def wait_whole(self, timeout: float, also: Callable[[], Iterable[str]] = tuple) -> float:
+    def wait_whole(self, timeout: float, late: Callable[[], Iterable[str]] = tuple) -> Whole:
         """Wait until every node is on, plugged in and converged, and every check of a verification is good.
 
-        :param also: returns what else is still waited for.
-        :returns: when that was so (monotonic seconds).
+        :param late: returns what else is still waited for.
         :raises TimedOut: it was not in time; with the reason.
         """
-        reason = ["nothing seen yet"]
-        verified = [-VERIFY_PAUSE_S]
-
-        def probe() -> float | None:
-            told = attempt(self._light, also)
-            if lacking := told.reason if isinstance(told, Problem) else told:
-                reason[0] = lacking
-            elif time.monotonic() - verified[0] >= VERIFY_PAUSE_S:
-                reason[0] = "; ".join(f"{seen.name}: {seen.evidence}" for seen in verify(self.target) if not seen.ok)
-                verified[0] = time.monotonic()
-                return None if reason[0] else verified[0]
-            return None
-
-        return wait_for("full redundancy", probe, timeout=timeout, interval=LOOK_S, why=lambda: reason[0])
+        cheap = {"nodes": self._nodes, "roles": self.view.unsettled, "balance": self.view.unbalanced}
+        recovery = Recovery(cheap, lambda: verify(self.target), lambda: "; ".join(late()))
+        return wait_for(
+            "full redundancy", recovery.look, timeout=timeout, interval=LOOK_S, why=lambda: recovery.reason
+        )
 
     def open_account(self) -> Account:
         """Return a new account for the clients, with what they need in the cluster.
@@ -111,8 +88,17 @@ class Cluster:
             return f"cut from the others, still with a virtual IP: {self._held(cut)}"
         return "; ".join(filter(None, (self._takes(node, account) for node in sorted(cut))))
 
-    def _light(self, also: Callable[[], Iterable[str]]) -> str:
-        return self.lacking() or "; ".join(also())
+    def _nodes(self) -> str:
+        """Say which node is not what its metadata make of it, or return an empty string."""
+        for node in self.nodes:
+            if not self.bed.running(node):
+                return f"{node} is off"
+            if self.bed.isolated(node):
+                return f"{node} has its cables out"
+            done, why = self.bed.converged(node)
+            if not done:
+                return f"{node}: {why}"
+        return ""
 
     def _held(self, nodes: set[str]) -> str:
         held = [f"{name} on {node}" for name, on in self.view.holders().items() for node in sorted(on & nodes)]

@@ -20,6 +20,7 @@ from tripleo_ha.chaos.history import History
 from tripleo_ha.chaos.interrupt import NoInterrupts
 from tripleo_ha.chaos.judging import judge, write_verdicts
 from tripleo_ha.chaos.model import Finding, Operation, Strike, Verdict, write_lines
+from tripleo_ha.chaos.recovery import Whole
 from tripleo_ha.chaos.sampling import Sampler
 from tripleo_ha.chaos.schedule import chance_of
 from tripleo_ha.devtest.bed import Bed
@@ -246,8 +247,8 @@ class Session:
         self._history.forget(now - SETTLED_S)
         return now
 
-    def wait_whole(self, since: float, timeout: float) -> float:
-        """Wait for full redundancy, with clients served by operations begun after ``since``; return when it was so.
+    def wait_whole(self, since: float, timeout: float) -> Whole:
+        """Wait for full redundancy, with clients served by operations begun after ``since``.
 
         :raises TimedOut: it was not reached; with the reason.
         """
@@ -284,7 +285,7 @@ class _Doing:
     def __init__(self, session: Session, fault: Fault, ground: Ground) -> None:
         self._session = session
         self._fault = fault
-        self._ground = ground
+        self.ground = ground
         self._serving = False
         self._injected = self._healed = time.monotonic()
         self._redundant: float | None = None
@@ -308,12 +309,12 @@ class _Doing:
 
     def record(self, number: int) -> Strike:
         """Return what was done."""
-        powered = self._ground.notes.get(POWERED)
+        powered = self.ground.notes.get(POWERED)
         return Strike(
             number,
             self._fault.name,
             self._fault.kind,
-            self._ground.nodes,
+            self.ground.nodes,
             self._serving,
             self._injected,
             self._healed,
@@ -323,19 +324,20 @@ class _Doing:
         )
 
     def _cause(self) -> None:
-        self._fault.prepare(self._ground)
-        self._ground.roles = self._session.roles()
-        self._serving = any(self._ground.roles.serving(node) for node in self._ground.nodes)
+        began = time.monotonic()
+        self._fault.prepare(self.ground)
+        self.ground.roles = self._session.roles()
+        self._serving = any(self.ground.roles.serving(node) for node in self.ground.nodes)
+        self.ground.note("prepared in (s)", round(time.monotonic() - began, 1))
         self._injected = self._session.begin()
-        self._fault.inject(self._ground)
+        self._fault.inject(self.ground)
         there = time.monotonic()
         if self._fault.served:
             self._last(there)
         if self._fault.minority:
-            serves = self._session.cluster.minority_serves(self._ground.nodes, self._session.account)
+            serves = self._session.cluster.minority_serves(self.ground.nodes, self._session.account)
             self._troubles += [serves] if serves else []
-        until = (time.monotonic() if self._fault.served else there) + self._fault.hold
-        time.sleep(max(0.0, until - time.monotonic()))  # the cause has to last
+        time.sleep(max(0.0, there + self._fault.hold - time.monotonic()))  # the cause has to last
 
     def _last(self, since: float) -> None:
         try:
@@ -345,14 +347,22 @@ class _Doing:
 
     def _heal(self) -> None:
         try:
-            self._fault.heal(self._ground)
+            self._fault.heal(self.ground)
         except Failure as failure:
             self._troubles.append(f"not healed: {failure.message}")
         self._healed = time.monotonic()
 
+    def _tell(self, whole: Whole) -> None:
+        waited = sorted(whole.waited.items(), key=lambda each: -each[1])
+        self.ground.note("waited for (s)", ", ".join(f"{what} {seconds:.1f}" for what, seconds in waited))
+        if whole.found:
+            self.ground.note("a verification found", ", ".join(whole.found))
+
     def _recover(self) -> None:
         try:
-            self._redundant = self._session.wait_whole(self._healed, self._fault.timeout)
+            whole = self._session.wait_whole(self._healed, self._fault.timeout)
+            self._redundant = whole.at
+            self._tell(whole)
         except Failure as failure:
             self._troubles.append(failure.message)
         except KeyboardInterrupt as interrupt:
