@@ -14,7 +14,8 @@ from tripleo_ha.errors import Failure
 from tripleo_ha.waiting import wait_for
 
 HOUR_S = 3600
-LASTING_S = 30.0
+LASTING_S = 15.0
+"""Longer than any engine's timer runs."""
 RESTART_S = 300.0
 SEEN_S = 20.0
 AGENTS = ("chrony.service", "os-collect-config.service")
@@ -33,6 +34,7 @@ def faults() -> Iterator[Fault]:
             heal,
             prepare=_restart_with_own_clock,
             hold=LASTING_S,
+            cost=105.0,
             # A token that one node has issued is too old or too new on another whose clock is off by its lifetime.
             served=False,
             groups=("clock",),

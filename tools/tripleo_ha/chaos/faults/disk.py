@@ -11,7 +11,7 @@ from tripleo_ha.devtest import disk
 from tripleo_ha.devtest.bed import Bed
 
 SERVED_S = 120.0
-FULL_S = 30.0
+FULL_S = 20.0
 """How long a disk is kept full: what its services free meanwhile is taken as well."""
 REFILL_S = 0.5
 
@@ -40,7 +40,7 @@ def faults() -> Iterator[Fault]:
             prepare=prepare,
             groups=("disk", "disk-full"),
             timeout=420,
-            cost=200.0,
+            cost=190.0,
             scale=3,
             fits=_bounded,
         )

@@ -15,7 +15,7 @@ SLOW_MBIT = 40
 """The joiner's cable: a state transfer of 150 MB takes half a minute."""
 BALLAST_MB = 100
 LARGE_MB = 64
-LIMPING_S = 40.0
+LIMPING_S = 20.0
 STOPPED_S, RUNNING_S = 0.6, 0.3
 """A limping server's steps; stopped for less than its peers take it for dead after."""
 SERVED_S = 60.0
@@ -55,7 +55,7 @@ def faults() -> Iterator[Fault]:
         _limp,
         heal,
         groups=("load",),
-        cost=60.0,
+        cost=40.0,
         scale=3,
     )
 

@@ -96,8 +96,8 @@ class Fault:
     came, and boots what is off; it may be called again at any time. All are bounded, and raise ``Failure``.
 
     ``served``: clients can be served while the cause lasts, so that a session waits for that before it heals.
-    ``hold``: seconds for which the cause lasts at least after ``inject`` (and, with ``served``, after the clients
-    recovered). ``groups`` are the names by which it can be asked for together with others.
+    ``hold``: seconds for which the cause lasts at least after ``inject``. ``groups`` are the names by which it can be
+    asked for together with others.
     """
 
     name: str

@@ -10,7 +10,7 @@ from tripleo_ha.chaos.model import Kind
 from tripleo_ha.devtest import severing
 
 APART_S = 15.0
-"""How long a cut lasts once clients are served again: longer than any engine takes to give the other side up."""
+"""How long a cut lasts at least: longer than any engine takes to give the other side up, which is Erlang's 10 s."""
 SPLIT_S = 30.0
 FLAPPING_S = 60.0
 FLAP_S = (1.0, 5.0)
@@ -39,7 +39,7 @@ def faults() -> Iterator[Fault]:
                 prepare=prepare,
                 hold=APART_S,
                 groups=("network", "cut-off", "node"),
-                cost=100.0,
+                cost=90.0,
                 minority=True,
                 scale=3,
             )

@@ -11,9 +11,9 @@ from tripleo_ha.chaos.faults.model import Fault, Field, nothing
 from tripleo_ha.chaos.model import Kind
 from tripleo_ha.errors import Failure
 
-KILLED_COST_S, FROZEN_COST_S, BEAM_COST_S, NODE_COST_S = 30.0, 65.0, 100.0, 90.0
+KILLED_COST_S, FROZEN_COST_S, BEAM_COST_S, NODE_COST_S = 30.0, 60.0, 90.0, 80.0
 FROZEN_S = 15.0
-"""How long a frozen process stays so once clients are served again: longer than any peer waits for it."""
+"""How long a frozen process stays so at least: longer than any peer waits for it, which is Erlang's 10 s."""
 
 
 @dataclass(frozen=True)
