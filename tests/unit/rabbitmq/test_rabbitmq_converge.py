@@ -28,7 +28,7 @@ class Node:
         self.calls: list[tuple[str, ...]] = []
         self.peers: dict[str, tuple[str, str]] = {}
         self.joined: dict[str, bool] = {}
-        self.shrunk = ["true\n"] * 2
+        self.shrunk = ["{true,0}\n"]
         self.answer = "ok\n"
 
 
@@ -210,29 +210,50 @@ def test_an_empty_disk_s_former_self_is_forgotten_before_the_start(well: Any, no
     node.peers = {"b": ("abc", "bc"), "c": ("abc", "bc")}
     rabbitmq.converge(context(), ROW)
     assert node.calls == [
-        ("start", "epmd.service"), ("forget", "rabbit@a", "b"), ("drop copies", "b"), ("drop copies", "b"),
+        ("start", "epmd.service"), ("forget", "rabbit@a", "b"), ("drop copies", "b"),
     ]
 
 
 def test_an_empty_disk_joins_only_when_no_queue_counts_on_its_former_copy(
     well: Any, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rabbitmq, "SHRINK_INTERVAL", 0.0)
+    monkeypatch.setattr(rabbitmq, "COPIES_INTERVAL", 0.0)
     broker.wipe("a")
     node.active, node.outcome = False, "started"
-    node.peers, node.shrunk = {"b": ("abc", "bc")}, ["false\n", "false\n", "true\n"]
+    node.peers, node.shrunk = {"b": ("abc", "bc")}, ["{false,0}\n", "{false,1}\n", "{true,0}\n"]
     rabbitmq.converge(context(), ROW)
     assert node.calls[-3:] == [("drop copies", "b")] * 3
-    # Queues that cannot agree on anything are left as they are.
-    monkeypatch.setattr(rabbitmq, "FORGET_TIMEOUT", 0.0)
+    monkeypatch.setattr(rabbitmq, "COPIES_TIMEOUT", 0.0)
     broker.wipe("a")
-    node.shrunk = ["false\n"] * 2
+    node.shrunk = ["{false,0}\n"]
     rabbitmq.converge(context(), ROW)
     assert broker.has_joined()
     node.active, node.answer = False, "{error,rabbit_still_running}\n"
     broker.wipe("a")
     with pytest.raises(Failure, match="cannot forget its former member a"):
         rabbitmq.converge(context(), ROW)
+
+
+def test_queues_that_can_agree_on_nothing_are_told_and_not_waited_for(
+    well: Any, node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker.wipe("a")
+    node.active, node.outcome = False, "started"
+    node.peers, node.shrunk = {"b": ("abc", "bc")}, ["{true,2}\n"]
+    rabbitmq.converge(context(), ROW)
+    assert node.calls.count(("drop copies", "b")) == 1
+    assert "2 queues that can agree on nothing" in caplog.text
+    assert broker.has_joined()
+
+
+def test_a_broker_that_cannot_tell_what_became_of_copies_does_not_keep_one_from_joining(
+    well: Any, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker.wipe("a")
+    node.active, node.outcome = False, "started"
+    node.peers, node.shrunk = {"b": ("abc", "bc")}, ["{error,undef}\n"]
+    rabbitmq.converge(context(), ROW)
+    assert broker.has_joined()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from tripleo_ha.errors import Failure, TimedOut
+from tripleo_ha.errors import Failure
 from tripleo_ha.node import rabbitmq_broker as broker
 from tripleo_ha.node import rolling, room, units
 from tripleo_ha.node.context import LOG, Context
@@ -25,8 +25,10 @@ API_TIMEOUT = 60.0
 USERS_TIMEOUT = 180.0
 FIRST_START_TIMEOUT = 300.0
 """Seconds that a broker with an empty disk waits for the others; the run then fails, and the next one waits again."""
-FORGET_TIMEOUT = 60.0
-SHRINK_INTERVAL = 2.0
+COPIES_TIMEOUT = 30.0
+"""Seconds that queues get to count no longer on copies whose disk is gone. Only those are waited for that can agree on
+it, at the latest with members that come back from the same outage, and those are up by then."""
+COPIES_INTERVAL = 2.0
 ROOM_INTERVAL = 1.0
 
 
@@ -189,13 +191,21 @@ def _drop_former_self(context: Context, me: str) -> None:
     if decide.remembered_by(me, told):
         broker.forget(me, through=peer)
         context.changed(f"rabbitmq: {peer} forgot this node's former self, whose disk is gone")
-    gone = partial(broker.drop_copies, me, through=peer)
-    what = f"{peer} to forget the former copies of queues on {me}"
+    stuck = 0
+
+    def dropped() -> bool:
+        nonlocal stuck
+        copies = broker.drop_copies(me, through=peer)
+        stuck = copies.stuck
+        return copies.dropped
+
+    what = f"{peer} to drop the former copies of queues on {me}"
     try:
-        wait_for(what, gone, timeout=FORGET_TIMEOUT, interval=SHRINK_INTERVAL)
-    except (TimedOut, CommandFailed) as late:
-        # Although the others run, nothing can be agreed on there: such a queue was being made or deleted in an outage.
+        wait_for(what, dropped, timeout=COPIES_TIMEOUT, interval=COPIES_INTERVAL)
+    except Failure as late:
         LOG.warning("rabbitmq: %s; going on, since queues without a leader are left", late.message)
+    if stuck:
+        LOG.warning("rabbitmq: going on with %d queues that can agree on nothing, as after an outage", stuck)
 
 
 def _ensure(context: Context, row: Row) -> str:
@@ -305,4 +315,5 @@ def _forget_gone(context: Context, api: Api, seen: Membership) -> None:
         LOG.warning("rabbitmq: %s no longer in cluster.nodes, but running: not forgotten", ", ".join(lasting))
     for member in decide.to_forget(order, seen):
         broker.forget(member)
+        broker.drop_copies(member)
         context.changed(f"rabbitmq: forgot {member}, which is no longer in cluster.nodes")

@@ -1,8 +1,10 @@
 """What is done to this node's broker from outside the management API: its cookie, its data, and ``rabbitmqctl``."""
 
 import pwd
+import re
 import shutil
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 
 from tripleo_ha import paths
@@ -17,26 +19,37 @@ JOINED = HOME / "tripleo-ha-joined"
 FIRST_START = Path("/etc/rabbitmq/conf.d/first-start.conf")
 SETTINGS = paths.RUNTIME / "applied" / "rabbitmq-settings"
 CTL_TIMEOUT = 180.0
-COPIES_S = 15
+COPIES_S = 10
+"""Seconds that leaders of queues get to agree on what they were asked; one that is there takes a tenth of that."""
 DROP_COPIES = """
 Node = 'rabbit@{member}',
+Told = erpc:multicall(rabbit_nodes:list_running(), rabbit_quorum_queue, all_replica_states, [], 5000),
+Servers = maps:from_list([States || {{ok, States}} <- Told]),
+Members = fun(Q) -> maps:get(nodes, amqqueue:get_type_state(Q)) end,
+MayVote = fun(Name, Host) -> Host =/= Node andalso maps:is_key(Name, maps:get(Host, Servers, #{{Name => off}})) end,
+MayAgree = fun(Q) ->
+    {{Name, _}} = amqqueue:get_pid(Q),
+    2 * length([Host || Host <- Members(Q), MayVote(Name, Host)]) > length(Members(Q))
+end,
 Drop = fun(Q) -> {{_, Host, _, Name}} = amqqueue:get_name(Q), rabbit_quorum_queue:delete_member(Host, Name, Node) end,
 Counted = [Q || Q <- rabbit_amqqueue:list(), amqqueue:get_type(Q) =:= rabbit_quorum_queue,
-                lists:member(Node, maps:get(nodes, amqqueue:get_type_state(Q)))],
+                lists:member(Node, Members(Q))],
+{{Able, Stuck}} = lists:partition(MayAgree, Counted),
 Streams = fun() -> rabbit_stream_queue:delete_all_replicas(Node), ok end,
-Asks = [Streams | [fun() -> Drop(Q) end || Q <- Counted]],
+Asks = [Streams | [fun() -> Drop(Q) end || Q <- Able]],
 Asked = [spawn_monitor(fun() -> exit({{told, Ask()}}) end) || Ask <- Asks],
 timer:send_after({milliseconds}, late),
-lists:all(
+Dropped = lists:all(
     fun({{Pid, Monitor}}) ->
         receive
             {{'DOWN', Monitor, process, Pid, {{told, ok}}}} -> true;
-            {{'DOWN', Monitor, process, Pid, {{told, {{error, last_node}}}}}} -> true;
             {{'DOWN', Monitor, process, Pid, _}} -> false;
             late -> false
         end
-    end, Asked).
+    end, Asked),
+{{Dropped, length(Stuck)}}.
 """
+DROPPED = re.compile(r"\{(true|false),(\d+)\}")
 USER = "rabbitmq"
 
 
@@ -122,10 +135,10 @@ def wipe(name: str) -> None:
 
 
 def forget(member: str, *, through: str = "") -> None:
-    """Remove a stopped member from the cluster, and its copies of queues as far as their leaders agree now.
+    """Remove a stopped member from the cluster; queues still count its copies: see :func:`drop_copies`.
 
     ``rabbitmqctl forget_cluster_node`` would ask the leader of one queue after the other, and wait up to 40 s for each
-    that has none, as those that were being declared or deleted in an outage.
+    that has none.
 
     :param through: a controller whose broker does it, by default this one.
     :raises Failure: the cluster refused, for example because the member runs.
@@ -133,16 +146,34 @@ def forget(member: str, *, through: str = "") -> None:
     told = ctl("eval", f"rabbit_db_cluster:forget_member('rabbit@{member}', false).", node=through).strip()
     if told != "ok":
         raise Failure(f"the broker cannot forget its former member {member}: {told}")
-    drop_copies(member, through=through)
 
 
-def drop_copies(member: str, *, through: str = "") -> bool:
-    """Remove what copies of queues a former member still counts as having; tell whether no quorum queue has any left.
+@dataclass(frozen=True)
+class Copies:
+    """What became of a former member's copies of queues.
 
-    All leaders are asked at once, and given ``COPIES_S``. A queue without any other copy is left as it is: what it
-    held is gone.
+    ``dropped``: no queue counts on one that could do without. ``stuck``: queues that cannot, as they can agree on
+    nothing: of their copies no majority is there, on members that run.
     """
-    return ctl("eval", DROP_COPIES.format(member=member, milliseconds=COPIES_S * 1000), node=through).strip() == "true"
+
+    dropped: bool
+    stuck: int
+
+
+def drop_copies(member: str, *, through: str = "") -> Copies:
+    """Have queues count no longer on the copies that a former member had.
+
+    The leaders of all queues are asked at once, and given ``COPIES_S``. A queue whose other copies are no majority is
+    not asked: it was being declared or deleted in an outage, or was only there, and what it held is gone. Copies on
+    members that are off may come back, so that they count as there.
+
+    :raises Failure: the broker answers something else.
+    """
+    expression = DROP_COPIES.format(member=member, milliseconds=COPIES_S * 1000)
+    answer = ctl("eval", expression, node=through).strip()
+    if (told := DROPPED.fullmatch(answer)) is None:
+        raise Failure(f"the broker does not tell what became of the copies on {member}: {answer[:200]}")
+    return Copies(told[1] == "true", int(told[2]))
 
 
 def apply_settings(context: Context, expression: str, *, just_started: bool) -> None:
