@@ -5,7 +5,8 @@ usage: .venv/bin/python tests/benchmarks/peers.py [--runs 5] [--peers kolla-ansi
 The nodes, engines, clients and faults are the same; only the settings that decide how soon a failure is noticed are
 the peers' (peers_settings.py has each with its source). Prints the median and the worst longest gap of each, and the
 ratio of the medians: how many times longer a client waits with theirs. A session heals a fault when clients have
-waited WAIT_S for it, so a figure near that, and its ratio, are lower bounds. Every campaign has a report of its own.
+waited WAIT_S for it, so a figure near that, and its ratio, are lower bounds. Every campaign has a report of its own in
+reports/peers/, beside the comparison, which is also told when it is stopped.
 """
 
 import argparse
@@ -14,24 +15,28 @@ import shlex
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from math import isinf
 from pathlib import Path
 
 import yaml
-from candidates import applied, some_bed
+from candidates import report_directory, some_bed, status_of
 from peers_settings import PEERS, Edit, Peer
 
-from tripleo_ha import paths
 from tripleo_ha.chaos import report, session
+from tripleo_ha.chaos.campaign import described
 from tripleo_ha.chaos.faults import catalogue
 from tripleo_ha.chaos.figures import Figures
+from tripleo_ha.chaos.interrupt import Interrupts
 from tripleo_ha.chaos.model import Service
+from tripleo_ha.cli.chaos import check_extra
+from tripleo_ha.devtest import prerequisites
 from tripleo_ha.devtest.flow import Wish, image
 from tripleo_ha.devtest.progress import Progress
 from tripleo_ha.errors import Failure, UsageError
+from tripleo_ha.files import write_file
 from tripleo_ha.run import run
 
 OURS = "ours"
@@ -88,25 +93,40 @@ def replace(path: Path, text: str) -> None:
     new.replace(path)
 
 
-def measure(name: str, root: Path, place: Path, kept: Path, faults: Sequence[str], runs: int, seed: int) -> Figures:
-    """Strike a bed that boots from ``root`` with every fault so many times; return the figures, keep the report."""
-    directory = kept / name
-    directory.mkdir(parents=True)
-    about = {"command": command(), "seed": seed, "settings": {"peer": name, "runs": runs}, "scale": 3}
+@dataclass(frozen=True)
+class Plan:
+    """What each is measured with: faults, how often, and the seed; where beds have room, and what is found is kept."""
+
+    faults: Sequence[str]
+    runs: int
+    seed: int
+    place: Path
+    kept: Path
+
+
+def measure(name: str, root: Path, plan: Plan, interrupts: Interrupts) -> None:
+    """Strike a bed that boots from ``root`` with every fault so many times, and keep what was seen.
+
+    :raises Failure: it did not come to the end.
+    """
+    directory = plan.kept / name
+    directory.mkdir()
+    about = {"command": command(), "seed": plan.seed, "settings": {"peer": name, "runs": plan.runs}, "scale": 3}
     (directory / "campaign.json").write_text(json.dumps(about) + "\n")
-    log = Progress(directory / "chaos.log")
-    changes = {} if name == OURS else PEERS[name].metadata
-    with (
-        some_bed(None, root, place) as bed,
-        applied(bed, changes),
-        session.Session.open(bed, directory, seed=seed, tell=log.say) as at_work,
-    ):
-        for fault in [fault for _ in range(runs) for fault in faults]:
-            strike = at_work.strike(catalogue.ALL[fault])
-            log.say(f"{name}: {strike.number} {fault} on {', '.join(strike.nodes)} {strike.trouble}")
-            if strike.redundant is None:
-                break  # what comes after would measure something else
-    return report.write(directory)
+    progress = Progress(directory / "chaos.log")
+    progress.say(f"{name}: everything is kept in {directory}")
+    with some_bed(None, root, plan.place, interrupts, progress) as subject:
+        subject.change({} if name == OURS else PEERS[name].metadata)
+        opened = session.Session.open(
+            subject.bed, directory, seed=plan.seed, interrupts=interrupts, tell=progress.say
+        )
+        with opened as at_work:
+            for fault in [fault for _ in range(plan.runs) for fault in plan.faults]:
+                strike = at_work.strike(catalogue.ALL[fault])
+                for line in described(at_work, strike):
+                    progress.say(f"{name}: {line.strip()}")
+                if strike.redundant is None:
+                    raise Failure("what comes after a cluster that is not whole again would measure something else")
 
 
 def cell(figures: Figures | None, fault: str, service: Service) -> tuple[float, float, int] | None:
@@ -118,11 +138,13 @@ def cell(figures: Figures | None, fault: str, service: Service) -> tuple[float, 
     return None
 
 
-def tell(measured: Mapping[str, Figures], faults: Sequence[str]) -> None:
-    """Print, for each fault and service, our figures, theirs and the ratio of the medians."""
+def compared(measured: Mapping[str, Figures], faults: Sequence[str]) -> str:
+    """Return, for each fault and service, our figures, theirs and the ratio of the medians."""
     peers = [name for name in measured if name != OURS]
-    print("longest gap of a client, s: median / worst (runs); ratio: their median to ours")
-    print(f"{'':<32}{OURS:>22}", *(f"{name:>22}{'ratio':>9}" for name in peers))
+    lines = [
+        "longest gap of a client, s: median / worst (runs); ratio: their median to ours",
+        " ".join([f"{'':<32}{OURS:>22}", *(f"{name:>22}{'ratio':>9}" for name in peers)]),
+    ]
     for fault in faults:
         for service in Service:
             ours = cell(measured.get(OURS), fault, service)
@@ -130,7 +152,8 @@ def tell(measured: Mapping[str, Figures], faults: Sequence[str]) -> None:
             for name in peers:
                 theirs = cell(measured[name], fault, service)
                 words.append(f"{shown(theirs):>22}{ratio(ours, theirs):>9}")
-            print(*words)
+            lines.append(" ".join(words))
+    return "\n".join(lines) + "\n"
 
 
 def shown(found: tuple[float, float, int] | None) -> str:
@@ -153,8 +176,8 @@ def command() -> list[str]:
     return [".venv/bin/python", "tests/benchmarks/peers.py", *sys.argv[1:]]
 
 
-def main() -> int:
-    """Measure ours and each peer, one bed after the other, and print the comparison."""
+def main(interrupts: Interrupts) -> int:
+    """Measure ours and each peer, one bed after the other, and print the comparison; 1 when one is not complete."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=5, help="of each fault (default: %(default)s)")
     parser.add_argument("--peers", default=",".join(PEERS), help="whose settings (default: %(default)s)")
@@ -164,27 +187,33 @@ def main() -> int:
     parser.add_argument("--image-root", type=Path, metavar="DIR", help="boot from this unpacked image")
     parser.add_argument("--place", type=Path, default=Path("/var/tmp"), metavar="DIR", help="where beds have room")
     arguments = parser.parse_args()
-    names, faults = arguments.peers.split(","), arguments.faults.split(",")
-    if unknown := [*(set(names) - set(PEERS)), *(set(faults) - set(catalogue.ALL))]:
+    peers, faults = arguments.peers.split(","), arguments.faults.split(",")
+    if unknown := [*(set(peers) - set(PEERS)), *(set(faults) - set(catalogue.ALL))]:
         raise UsageError(f"unknown: {', '.join(unknown)}", f"peers: {', '.join(PEERS)}")
+    prerequisites.check_root()
+    check_extra()
     # Peers may take longer to serve again than a session waits for ours before it heals.
     session.SERVED_S = WAIT_S
-    kept = paths.CHECKOUT / "reports" / "peers" / time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    kept = report_directory("peers")
     root, _ = image(Wish(image_root=arguments.image_root), Progress(kept / "image.log"))
-    measured = {}
-    given = (arguments.place, kept, faults, arguments.runs, arguments.seed)
-    if not arguments.without_ours:
-        measured[OURS] = measure(OURS, root, *given)
-    for name in names:
-        with patched(root, PEERS[name]) as copy:
-            measured[name] = measure(name, copy, *given)
-    tell(measured, faults)
-    print(f"reports: {kept}\nrepeat: {shlex.join(command())}")
-    return 0
+    plan = Plan(faults, arguments.runs, arguments.seed, arguments.place, kept)
+    names = [*([] if arguments.without_ours else [OURS]), *peers]
+    failed = []
+    try:
+        for name in names:
+            try:
+                with patched(root, PEERS[name]) if name != OURS else nullcontext(root) as booted:
+                    measure(name, booted, plan, interrupts)
+            except Failure as failure:
+                failed.append(name)
+                sys.stderr.write(f"{name}: {failure}\n")
+    finally:
+        struck = [name for name in names if (kept / name / "strikes.jsonl").is_file()]
+        text = compared({name: report.write(kept / name) for name in struck}, faults)
+        write_file(kept / "comparison.txt", text, mode=0o644)
+        print(f"{text}reports: {kept}\nrepeat: {shlex.join(command())}")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except Failure as failure:
-        sys.exit(str(failure))
+    sys.exit(status_of(main))

@@ -5,7 +5,7 @@ usage: .venv/bin/python tests/benchmarks/soak.py [--minutes 15] [--settings pace
 Burners take every core at nice 0, writers keep the disk of the bed busy with fsync, and light clients work through the
 virtual IPs. No node fails. Afterwards the nodes' journals and status variables tell what was taken for a failure: any
 failover, any member that left, any server that the balancer gave up. Each ``--settings`` is one candidate; exit 1 when
-any of them had a false alarm.
+any of them had a false alarm. What was found is kept after each, in reports/soak/, and told when it is stopped, too.
 """
 
 import argparse
@@ -13,19 +13,24 @@ import contextlib
 import json
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from candidates import add_bed, applied, overrides, some_bed
+from candidates import add_bed, overrides, report_directory, some_bed, status_of
 
+from tripleo_ha.chaos.interrupt import Interrupts
 from tripleo_ha.devtest.bed import Bed
-from tripleo_ha.run import run, start
+from tripleo_ha.devtest.progress import Progress
+from tripleo_ha.errors import Failure
+from tripleo_ha.files import write_file
+from tripleo_ha.run import start
 from tripleo_ha.verify.availability import watching
 from tripleo_ha.verify.runner import Target
 
@@ -39,8 +44,9 @@ while True:
         os.pwrite(handle, block, number << 20)
         os.fsync(handle)
 """
-STATUS = ("wsrep_cluster_conf_id", "wsrep_cluster_size", "wsrep_flow_control_paused_ns", "wsrep_evs_repl_latency")
+STATUS = ("wsrep_cluster_conf_id", "wsrep_flow_control_paused_ns")
 HERTZ = os.sysconf("SC_CLK_TCK")
+TELL_S = 60.0
 QUEUE_FOUNDED = "1"
 """The Raft term of the first election of every queue, when it is declared."""
 
@@ -77,7 +83,7 @@ EVENTS = (
     Event(
         "systemd: unit failed",
         "init",
-        r"^(mariadb|rabbitmq-server|haproxy|corosync|pacemaker|keystone|ha-agents)\S* Failed",
+        r"^(mariadb|rabbitmq-server|epmd|haproxy|corosync|pacemaker|keystone|tripleo-ha)\S* Failed",
     ),
 )
 
@@ -142,8 +148,8 @@ def statuses(bed: Bed) -> dict[str, dict[str, str]]:
 
 
 @contextlib.contextmanager
-def busy(place: Path, burners: int, writers: int) -> Iterator[None]:
-    """Keep every core and the disk of ``place`` busy.
+def busy(place: Path, burners: int, writers: int) -> Iterator[Callable[[], None]]:
+    """Keep every core and the disk of ``place`` busy; what is given raises Failure when one of the loads has ended.
 
     :param burners: processes for each core; ``writers`` in all.
     """
@@ -151,13 +157,16 @@ def busy(place: Path, burners: int, writers: int) -> Iterator[None]:
         log = Path(directory) / "log"
         loads = [[sys.executable, "-c", BURN]] * (burners * (os.cpu_count() or 1))
         loads += [[sys.executable, "-c", WRITE, f"{directory}/{number}"] for number in range(writers)]
-        processes = []
+        processes: list[subprocess.Popen[str]] = []
+
+        def check() -> None:
+            if ended := [process for process in processes if process.poll() is not None]:
+                raise Failure(f"{len(ended)} of the loads ended: {log.read_text()[-500:]}")
+
         try:
             for argv in loads:
                 processes.append(start(argv, input="", log=log))
-            yield
-            if ended := [process for process in processes if process.poll() is not None]:
-                raise RuntimeError(f"{len(ended)} of the loads ended: {log.read_text()[-500:]}")
+            yield check
         finally:
             for process in processes:
                 process.kill()
@@ -178,15 +187,39 @@ def stalled() -> float:
     return 0.0
 
 
-def soak(bed: Bed, target: Target, minutes: float, burners: int, writers: int) -> Outcome:
-    """Have one candidate under load for that long, and return what it brought."""
-    seconds = minutes * 60
+class Meter:
+    """How busy the machine has been since this was made."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._worked, self._could = cores_busy()
+        self._waited = stalled()
+
+    def read(self) -> dict[str, str]:
+        """Return it, for a person."""
+        worked, could = cores_busy()
+        waited = (stalled() - self._waited) / (time.monotonic() - self._began)
+        cores = (worked - self._worked) / (could - self._could)
+        return {"cores busy": f"{100 * cores:.0f} %", "waiting for disks": f"{100 * waited:.0f} %"}
+
+
+def soak(bed: Bed, target: Target, minutes: float, burners: int, writers: int, progress: Progress) -> Outcome:
+    """Have one candidate under load for that long, and return what it brought.
+
+    :raises Failure: clients are not served before, or one of the loads ended.
+    """
     with watching(target) as watch:
         before, since = statuses(bed), time.time()
-        began, (worked, could), waited = time.monotonic(), cores_busy(), stalled()
-        with busy(bed.state.parent, burners, writers):
-            time.sleep(seconds)  # the load is the condition
-            ended, (worked_then, could_then), waited_then = time.monotonic(), cores_busy(), stalled()
+        with busy(bed.state.parent, burners, writers) as check:
+            meter, began = Meter(), time.monotonic()
+            while (left := began + minutes * 60 - time.monotonic()) > 0:
+                time.sleep(min(TELL_S, left))  # the load is the condition
+                check()
+                conditions = meter.read()
+                told = ", ".join(f"{what} {value}" for what, value in conditions.items())
+                progress.say(f"{(time.monotonic() - began) / 60:.1f} of {minutes:g} minutes: {told}")
+            ended = time.monotonic()
+            progress.say("reading the nodes' journals")
             # While the load is there: what has begun in it may still end in a failover.
             found = tally(journals(bed, since))
         gaps = watch.gaps(began, ended)
@@ -197,16 +230,15 @@ def soak(bed: Bed, target: Target, minutes: float, burners: int, writers: int) -
     paused = sum(int(each["wsrep_flow_control_paused_ns"]) for each in after.values())
     paused -= sum(int(each["wsrep_flow_control_paused_ns"]) for each in before.values())
     found.told = {
-        "cores busy": f"{100 * (worked_then - worked) / (could_then - could):.0f} %",
-        "waiting for disks": f"{100 * (waited_then - waited) / (ended - began):.0f} %",
+        **conditions,
         "galera: flow control": f"{paused / 1e9:.1f} s",
         **{f"longest gap: {name}": f"{gap.seconds:.2f} s" for name, gap in gaps.items()},
     }
     return found
 
 
-def tell(outcomes: Mapping[str, Outcome], minutes: float) -> int:
-    """Print a table, candidates as columns, and return 1 when there was a false alarm."""
+def compared(outcomes: Mapping[str, Outcome], title: str) -> str:
+    """Return a table, candidates as columns."""
     names = list(outcomes)
     alarms = sorted({event.what for event in EVENTS if event.alarm} | {w for o in outcomes.values() for w in o.alarms})
     rows = [("FALSE ALARMS", [""] * len(names))]
@@ -217,18 +249,29 @@ def tell(outcomes: Mapping[str, Outcome], minutes: float) -> int:
     rows += [("conditions and clients", [""] * len(names))]
     told = dict.fromkeys(what for outcome in outcomes.values() for what in outcome.told)
     rows += [(what, [outcomes[name].told.get(what, "") for name in names]) for what in told]
-    first = max(len(what) for what, _ in rows)
+    first = max(len(what) for what in [title, *(what for what, _ in rows)])
     widths = [max(12, len(name)) for name in names]
-    print(
-        f"{minutes:g} minutes each".ljust(first),
-        *(name.rjust(width) for name, width in zip(names, widths, strict=True)),
-    )
+    lines = [" ".join([title.ljust(first), *(name.rjust(width) for name, width in zip(names, widths, strict=True))])]
     for what, values in rows:
-        print(what.ljust(first), *(value.rjust(width) for value, width in zip(values, widths, strict=True)))
-    return 1 if any(outcome.alarms for outcome in outcomes.values()) else 0
+        cells = (value.rjust(width) for value, width in zip(values, widths, strict=True))
+        lines.append(" ".join([what.ljust(first), *cells]).rstrip())
+    return "\n".join(lines)
 
 
-def main() -> int:
+def keep(directory: Path, outcomes: Mapping[str, Outcome], about: Mapping[str, Any]) -> str:
+    """Write what was found so far, and return it as a table."""
+    found = {
+        name: {"alarms": dict(each.alarms), "near_misses": dict(each.near), "told": each.told}
+        for name, each in outcomes.items()
+    }
+    write_file(directory / "report.json", json.dumps({**about, "candidates": found}, indent=1) + "\n", mode=0o644)
+    title = f"{about['minutes']:g} minutes each, {about['cores']} cores"
+    text = compared(outcomes, title) + "\n"
+    write_file(directory / "report.txt", text, mode=0o644)
+    return text
+
+
+def main(interrupts: Interrupts) -> int:
     """Soak each candidate, print, and return 1 when there was a false alarm."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=15, help="for each candidate (default: %(default)s)")
@@ -237,25 +280,34 @@ def main() -> int:
     parser.add_argument(
         "--settings",
         action="append",
+        type=lambda text: (text, overrides(text)),
         metavar="KEY=VALUE,…",
         help="a candidate: metadata to change, or `defaults`; again for another (default: defaults)",
     )
     add_bed(parser)
     arguments = parser.parse_args()
-    candidates = {text: overrides(text) for text in arguments.settings or ["defaults"]}
-    outcomes = {}
-    with some_bed(arguments.state, arguments.image_root, arguments.place) as bed:
-        for name, changes in candidates.items():
-            print(
-                f"{time.strftime('%H:%M:%S')} {name}: converging, then {arguments.minutes:g} minutes of load",
-                flush=True,
-            )
-            with applied(bed, changes) as target:
-                outcomes[name] = soak(bed, target, arguments.minutes, arguments.burners, arguments.writers)
-    machine = f"{os.cpu_count()} cores, Linux {run(['uname', '-r'], timeout=10).stdout.strip()}"
-    print(f"{machine}; {arguments.burners} burners a core, {arguments.writers} writers with fsync")
-    return tell(outcomes, arguments.minutes)
+    directory = report_directory("soak")
+    progress = Progress(directory / "soak.log")
+    progress.say(f"everything is kept in {directory}")
+    load = {"minutes": arguments.minutes, "burners": arguments.burners, "writers": arguments.writers}
+    about = {**load, "cores": os.cpu_count(), "kernel": os.uname().release, "command": sys.argv}
+    outcomes: dict[str, Outcome] = {}
+    try:
+        with some_bed(arguments.state, arguments.image_root, arguments.place, interrupts, progress) as subject:
+            for name, changes in arguments.settings or [("defaults", {})]:
+                progress.say(f"{name}: converging, then {arguments.minutes:g} minutes of load")
+                try:
+                    outcomes[name] = soak(subject.bed, subject.change(changes), **load, progress=progress)
+                except Failure as failure:
+                    progress.say(f"{name}: {failure.message}")
+                    outcomes[name] = Outcome(alarms=Counter({"not measured to the end": 1}))
+                keep(directory, outcomes, about)
+    finally:
+        if outcomes:
+            print(keep(directory, outcomes, about))
+        print(f"report: {directory}")
+    return 1 if any(outcome.alarms for outcome in outcomes.values()) else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))

@@ -1,15 +1,21 @@
 """What the benchmarks of false alarms and of the peers' settings decide without a bed."""
 
 import argparse
+import copy
 import importlib
+import json
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tripleo_ha import paths
-from tripleo_ha.errors import Failure
+from tripleo_ha.errors import Failure, UsageError
+from tripleo_ha.metadata import generate
+from tripleo_ha.metadata.generate import CORE, Description, numbered
+from tripleo_ha.metadata.passwords import Passwords
+from tripleo_ha.waiting import wait_for
 
 BENCHMARKS = paths.CHECKOUT / "tests" / "benchmarks"
 SOURCES = {
@@ -82,15 +88,94 @@ def test_coloured_lines_are_read(soak: ModuleType) -> None:
     }
 
 
-def test_table_fails_on_any_alarm(soak: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_found_is_kept_for_a_person_and_for_a_program(soak: ModuleType, tmp_path: Path) -> None:
     quiet, loud = (
         soak.Outcome(told={"cores busy": "100 %"}),
         soak.tally({"a": [entry("mariadb", "Received NON-PRIMARY")]}),
     )
-    assert soak.tell({"defaults": quiet}, 15) == 0
-    assert soak.tell({"defaults": quiet, "mysql.failure_detection_s=0.5": loud}, 15) == 1
-    line = next(line for line in reversed(capsys.readouterr().out.splitlines()) if line.startswith("galera: not"))
+    found = {"defaults": quiet, "mysql.failure_detection_s=0.5": loud}
+    text = soak.keep(tmp_path, found, {"minutes": 15.0, "cores": 2})
+    assert (tmp_path / "report.txt").read_text() == text
+    line = next(line for line in text.splitlines() if line.startswith("galera: not"))
     assert line.split()[-2:] == ["0", "1"]
+    kept = json.loads((tmp_path / "report.json").read_text())
+    assert kept["minutes"] == 15
+    assert kept["candidates"]["mysql.failure_detection_s=0.5"]["alarms"] == {"galera: not primary": 1}
+
+
+class Bed:
+    """A bed whose nodes converge at once."""
+
+    def __init__(self) -> None:
+        secrets = Passwords({}).completed(CORE)
+        self.documents = generate.generate(Description(numbered(3)), secrets)
+        self.nodes = [SimpleNamespace(name=name) for name in self.documents]
+
+    def metadata(self, node: str) -> dict[str, Any]:
+        return self.documents[node]
+
+    def push(self, node: str, document: dict[str, Any]) -> None:
+        self.documents[node] = document
+
+    def wait_converged(self, **_: Any) -> None:
+        """Nothing to wait for."""
+
+
+@pytest.fixture
+def candidates(soak: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """What both share, on a bed whose cluster is good."""
+    module = importlib.import_module("candidates")
+    monkeypatch.setattr(module, "BedTransport", lambda bed: bed)
+    monkeypatch.setattr(module.Target, "of", lambda bed: bed)
+    monkeypatch.setattr(module, "until_good", lambda target, seconds: [])
+    return module
+
+
+def test_a_candidate_is_the_beds_own_metadata_with_its_changes_and_no_others(
+    candidates: ModuleType, tmp_path: Path
+) -> None:
+    bed = Bed()
+    own = copy.deepcopy(bed.documents)
+    subject = candidates.Subject(bed, candidates.Progress(tmp_path / "log"))
+    subject.change({"mysql": {"failure_detection_s": 1}})
+    subject.change({"rabbit": {"net_ticktime_s": 30}})
+    for name, document in bed.documents.items():
+        assert document["rabbit"] == {**own[name]["rabbit"], "net_ticktime_s": 30}
+        assert document["mysql"] == own[name]["mysql"]
+    subject.put_back()
+    assert bed.documents == own
+
+
+def test_a_candidate_that_nodes_would_refuse_is_not_handed_to_them(candidates: ModuleType, tmp_path: Path) -> None:
+    bed = Bed()
+    own = copy.deepcopy(bed.documents)
+    with pytest.raises(Failure, match="no node would accept"):
+        candidates.Subject(bed, candidates.Progress(tmp_path / "log")).change({"pacemaker": {"token_ms": "soon"}})
+    assert bed.documents == own
+
+
+def test_nodes_accept_the_peers_metadata(peers: ModuleType, candidates: ModuleType, tmp_path: Path) -> None:
+    for peer in peers.PEERS.values():
+        candidates.Subject(Bed(), candidates.Progress(tmp_path / "log")).change(peer.metadata)
+
+
+def test_a_load_that_ends_is_no_load(soak: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(soak, "WRITE", "raise SystemExit('no room')")
+    with soak.busy(tmp_path, 0, 1) as check, pytest.raises(Failure, match="no room"):
+        wait_for("the load to end", lambda: check(), timeout=120, interval=0.05)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("end", "status"), [(UsageError("wrong"), 2), (Failure("bad"), 1), (KeyboardInterrupt(), 130), (None, 0)]
+)
+def test_every_end_of_a_benchmark_has_a_status(candidates: ModuleType, end: BaseException | None, status: int) -> None:
+    def main(interrupts: object) -> int:
+        if end:
+            raise end
+        return 0
+
+    assert candidates.status_of(main) == status
 
 
 def test_settings_of_a_candidate(soak: ModuleType) -> None:
@@ -103,16 +188,6 @@ def test_settings_of_a_candidate(soak: ModuleType) -> None:
     for wrong in ("token_ms=1", "mysql.", "mysql.x", ""):
         with pytest.raises(argparse.ArgumentTypeError):
             read(wrong)
-
-
-def test_what_is_put_back_is_what_was_there_by_default(soak: ModuleType) -> None:
-    candidates = importlib.import_module("candidates")
-    changes = {
-        "rabbit": {"net_ticktime_s": 60, "extra": {"rabbitmq.conf": {"x": 1}}},
-        "base": {"extra": {"sysctl": {}}},
-    }
-    accepted = {"rabbit": {"net_ticktime_s": 8, "extra": {}, "erlang_cookie": "C"}}
-    assert candidates.shared(changes, accepted) == {"rabbit": {"net_ticktime_s": 8, "extra": {}}}
 
 
 def test_peers_edits_still_find_what_they_change(peers: ModuleType) -> None:

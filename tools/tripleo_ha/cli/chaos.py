@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _campaign(arguments: argparse.Namespace) -> int:
     prerequisites.check_root()
-    _check_extra()
+    check_extra()
     state = (arguments.state or default_state()).absolute()
     seed = secrets.randbelow(SEEDS) if arguments.seed is None else arguments.seed
     bed = Bed.open(state)
@@ -171,7 +171,11 @@ def _command(seed: int) -> list[str]:
     return ["tripleo-ha", *given, *([] if any(word.startswith("--seed") for word in given) else ["--seed", str(seed)])]
 
 
-def _check_extra() -> None:
+def check_extra() -> None:
+    """Stop where what a campaign needs beside the tool is not installed.
+
+    :raises UsageError: it is not.
+    """
     if lacking := [name for module, name in NEEDED.items() if importlib.util.find_spec(module) is None]:
         raise UsageError(f"chaos needs {', '.join(lacking)}", "install the extra: tools/bootstrap chaos")
 
