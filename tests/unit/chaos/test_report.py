@@ -4,7 +4,9 @@ import json
 import re
 from dataclasses import asdict
 from io import StringIO
+from math import inf
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,8 +14,9 @@ from histories import bad, steady, strike
 from rich.console import Console
 
 from tripleo_ha import paths
-from tripleo_ha.chaos import report, tables
+from tripleo_ha.chaos import figures, report, rst, tables
 from tripleo_ha.chaos.faults import catalogue
+from tripleo_ha.chaos.figures import LIMITS
 from tripleo_ha.chaos.model import Finding, Kind, Operation, Overlap, Service, Strike, Verdict, Workload, write_lines
 from tripleo_ha.cli.main import main
 from tripleo_ha.errors import UsageError
@@ -142,6 +145,32 @@ def shown(found: Any, width: int = 250) -> str:
     out = StringIO()
     tables.show(found, Console(file=out, width=width))
     return out.getvalue()
+
+
+def test_figures_for_the_documents_have_every_row_and_service(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slow = [*steady(BANK, (0, 10), (15, 40)), bad(BANK, 12.0, error="OperationalError 2013")]
+    places = [campaign(tmp_path / "one"), campaign(tmp_path / "two", history=slow)]
+    with pytest.raises(SystemExit) as ended:
+        main(["chaos", "--report", *map(str, places), "--format", "rst"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    rows = re.split(r"^   \* - ", text, flags=re.MULTILINE)[1:]
+    assert rows[0].split("\n     - ") == ["Fault", "SQL write", "publish", "queue.declare", "RPC call", "token\n"]
+    assert len(rows) == 1 + len(LIMITS)
+    assert all(row.count("\n     - ≤ ") == len(Service) for row in rows[1:])
+    (cut,) = [row for row in rows if "power-cut-serving" in row]
+    assert "- ≤ 4.5, seen 3.0 / 4.0 (2)" in cut
+    assert "- ≤ 4, not run" in cut
+
+
+def test_figure_over_its_limit_is_bold_in_the_documents() -> None:
+    cells = {Service.SQL: figures.Cell((1.0, 5.0), 4.5), Service.TOKEN: figures.Cell((1.0, inf), 4.0, (7.0,))}
+    table = {Kind.POWER_CUT: {service: cells.get(service, figures.Cell((), 1.0)) for service in Service}}
+    text = rst.limits(SimpleNamespace(cells=table))  # type: ignore[arg-type]
+    assert "- ≤ 4.5, seen **3.0 / 5.0** (2)" in text
+    assert "- ≤ 4, seen **never / ≥ 7.0** (2)" in text
 
 
 @pytest.mark.parametrize("width", [80, 120])

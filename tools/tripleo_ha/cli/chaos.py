@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tripleo_ha import paths
-from tripleo_ha.chaos import schedule
+from tripleo_ha.chaos import rst, schedule
 from tripleo_ha.chaos.campaign import FOUND, GOOD, Plan, conduct, new_directory, positive_control
 from tripleo_ha.chaos.crew import ALL
 from tripleo_ha.chaos.faults import catalogue
@@ -54,7 +54,12 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     parser.add_argument("--clients", type=_clients, default=ALL, metavar="LIST", help=f"default: {','.join(ALL)}")
     parser.add_argument("--directory", type=Path, metavar="DIR", help="where the campaign is kept (default: reports/…)")
-    parser.add_argument("--format", choices=["table", "json"], default="table", help="how the report is shown")
+    parser.add_argument(
+        "--format",
+        choices=["table", "json", "rst"],
+        default="table",
+        help="how the report is shown; rst: the figures against their limits alone, as they stand in docs/chaos.rst",
+    )
     other = parser.add_mutually_exclusive_group()
     other.add_argument("--list", action="store_true", help="list the faults and the groups that they are in")
     other.add_argument("--report", nargs="+", type=Path, metavar="DIR", help="report on finished campaigns again")
@@ -156,6 +161,8 @@ def _report(directories: list[Path], shape: str) -> dict[str, Any]:
     text = (where / report.JSON).read_text()
     if shape == "json":
         sys.stdout.write(text)
+    elif shape == "rst":
+        sys.stdout.write(rst.limits(found))
     else:
         from rich.console import Console
 
