@@ -1,12 +1,15 @@
 """All controllers go down, in every order, and the same cluster comes back by itself with all that was acknowledged."""
 
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from random import Random
 
 import pytest
-from beds import Summary, assert_good
+from beds import Summary, assert_good, target_of
 
+from tripleo_ha.devtest import disk
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.verify.availability import Watch, watching
 from tripleo_ha.verify.runner import Target
@@ -14,6 +17,9 @@ from tripleo_ha.waiting import wait_for
 
 SERVED_S = 180.0
 CONVERGED_S = 300.0
+STARTED_S = 180.0
+FIRST_START_S = 10.0
+"""Within this time after an engine's first process power is cut: its first start takes about as long."""
 WRITES_BETWEEN_S = 60.0
 STEADY = 10
 DIED_AT_ONCE = "power cut of all at once"
@@ -83,6 +89,35 @@ def test_a_node_that_stays_away_is_waited_for_by_name_and_one_command_goes_on(
     assert_good(target)
     summary.tell("full outage, one stays away: after galera recover", f"{served:.0f} s to served")
     assert lost == {}, "acknowledged, and not there"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("engine", ["mariadb.service", "rabbitmq-server.service"])
+def test_all_lose_their_power_during_the_very_first_bootstrap(engine: str, bed: Bed, summary: Summary) -> None:
+    names = [node.name for node in bed.nodes]
+    seed = secrets.randbelow(100_000)
+    after = Random(seed).uniform(0, FIRST_START_S)
+    at_once(bed.power_off, names)
+    for node in bed.nodes:
+        disk.empty(node, disk.PARTS)
+    at_once(bed.power_on, names)
+    wait_for(
+        f"a node to start {engine}",
+        lambda: any(bed.processes(name, engine) for name in names),
+        timeout=STARTED_S,
+        interval=0.05,
+    )
+    time.sleep(after)  # the moment is what is tried
+    too_late = [name for name in names if bed.converged(name)[0]]
+    at_once(bed.power_off, names)
+    what = f"first bootstrap, power cut {after:.1f} s after {engine}"
+    summary.tell(what, f"seed {seed}")
+    assert too_late == [], "it had converged before"
+    began = time.monotonic()
+    at_once(bed.power_on, names)
+    bed.wait_converged(timeout=CONVERGED_S)
+    assert_good(target_of(bed))
+    summary.tell(what, f"{time.monotonic() - began:.0f} s to good")
 
 
 def decision(bed: Bed, node: str) -> str:
