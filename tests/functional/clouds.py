@@ -73,12 +73,13 @@ class Elsewhere(HTTPAdapter):
 
     def send(self, *arguments: Any, **options: Any) -> requests.Response:
         """Send a request, on a connection that was made there or is made now."""
-        with _away(self._enter):
+        with away(self._enter):
             return super().send(*arguments, **options)
 
 
 @contextmanager
-def _away(enter: Callable[[], None]) -> Iterator[None]:
+def away(enter: Callable[[], None]) -> Iterator[None]:
+    """Have the calling thread elsewhere on the network for the time of a ``with`` statement."""
     home = os.open(HERE, os.O_RDONLY | os.O_CLOEXEC)
     try:
         enter()
