@@ -6,29 +6,34 @@ import json
 import re
 import secrets
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from clouds import invent, outside, removed
 from openstack.connection import Connection
 
 from tripleo_ha.devtest import credentials
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.files import write_file
+from tripleo_ha.metadata import schema
 from tripleo_ha.run import run
 
 PACKAGES = ("heat-tempest-plugin", "python3-subunit", "tempest")
 LIST_S = 600.0
 BUILD_S = 300
+MEMBERS = 2
+SUBNET = "10.100.0.0/28"
 RESELLER_ADMIN = "ResellerAdmin"
 """The role that Swift's proxies know; who runs a cloud makes it where it is of use."""
 WITHIN = "/mnt"
 """Where the workspace is, in the root."""
 TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
 CONF = "tempest.conf"
+ACCOUNTS = "accounts.yaml"
 REQUESTS = "tempest.log"
 CA = "ca.pem"
 # All is mounted for this command only: the root stays as it was made, and another bed's can run beside.
@@ -61,6 +66,7 @@ SAID_LINES = 12
 OF_CLASS = re.compile(r"(?:setUp|tearDown)Class \((.+)\)")
 """What is told of a class, where its set-up or its clean-up failed, or all of it is skipped."""
 Options = dict[str, dict[str, object]]
+Account = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -116,13 +122,14 @@ class Tempest:
         argv_there = bed.client_argv(entering) if bed else entering
         return run(argv_there, timeout=timeout, env=where, check=check, log=log).stdout
 
-    def configure(self, settings: Options) -> None:
-        """Replace the configuration, and whom tempest trusts."""
+    def configure(self, settings: Options, accounts: Sequence[Account] = ()) -> None:
+        """Replace the configuration, and the accounts that it may use."""
         parser = configparser.RawConfigParser()
         parser.read_dict(settings)
         text = io.StringIO()
         parser.write(text)
         write_file(self.workspace / CONF, text.getvalue(), mode=0o600)
+        write_file(self.workspace / ACCOUNTS, yaml.safe_dump(list(accounts)), mode=0o600)
 
     def trust(self, state: Path) -> None:
         """Have it trust the authority of a bed, where that has one, and nobody else."""
@@ -180,8 +187,10 @@ def spent(services: Mapping[str, Named], outcomes: Mapping[str, Outcome]) -> dic
 
 
 @contextmanager
-def options(cloud: Connection, metadata: Mapping[str, Any], image: str) -> Iterator[Options]:
-    """Give the configuration for a cloud; what it names is there for so long.
+def options(cloud: Connection, metadata: Mapping[str, Any], image: str) -> Iterator[tuple[Options, list[Account]]]:
+    """Give the configuration for a cloud, and the accounts for it; what they name is there for so long.
+
+    Tempest would make projects and users of its own for every class, which takes longer than most tests do.
 
     :param metadata: of a controller.
     :param image: the id of an image that servers and volumes can be made from.
@@ -190,20 +199,23 @@ def options(cloud: Connection, metadata: Mapping[str, Any], image: str) -> Itera
         external, _ = undo.enter_context(outside(cloud, metadata))
         undo.enter_context(_role(cloud, RESELLER_ADMIN))
         flavors = [undo.enter_context(_flavor(cloud, ram)) for ram in (64, 128)]
-        user = undo.enter_context(_user(cloud))
-        yield {
-            **_of_identity(cloud),
+        members = [undo.enter_context(_account(cloud, "member")) for _ in range(MEMBERS)]
+        reseller = undo.enter_context(_account(cloud, RESELLER_ADMIN))
+        settings: Options = {
+            **_of_identity(cloud, metadata),
             **_of_services(cloud, metadata, external),
             "compute": {
                 "image_ref": image,
                 "image_ref_alt": image,
+                "fixed_network_name": undo.enter_context(_network(cloud)),
                 "flavor_ref": flavors[0],
                 "flavor_ref_alt": flavors[1],
                 "max_microversion": "latest",
                 "build_timeout": BUILD_S,
             },
-            "heat_plugin": _of_heat(cloud, user),
+            "heat_plugin": _of_heat(cloud, metadata, members[-1]),
         }
+        yield settings, [*members, reseller, _administrator(cloud)]
 
 
 @contextmanager
@@ -228,25 +240,48 @@ def _flavor(cloud: Connection, ram: int) -> Iterator[str]:
 
 
 @contextmanager
-def _user(cloud: Connection) -> Iterator[dict[str, object]]:
-    """Have a member of a project, and give the credentials: Heat's plugin invents none, as tempest does."""
+def _network(cloud: Connection) -> Iterator[str]:
+    """Have a network that every project's servers may be in, and give its name."""
+    network = cloud.network.create_network(name=invent(), is_shared=True)
+    try:
+        cloud.network.create_subnet(network_id=network.id, ip_version=4, cidr=SUBNET)
+        yield network.name
+    finally:
+        removed("the network", lambda: cloud.network.delete_network(network.id))
+
+
+@contextmanager
+def _account(cloud: Connection, role: str) -> Iterator[Account]:
+    """Have a user of a project, and give the credentials as tempest's file has them."""
     identity, name, password = cloud.identity, invent(), secrets.token_urlsafe(24)
     with ExitStack() as undo:
         project = identity.create_project(name=name, domain_id="default")
         undo.callback(removed, "the project", lambda: identity.delete_project(project.id))
         user = identity.create_user(name=name, password=password, domain_id="default")
         undo.callback(removed, "the user", lambda: identity.delete_user(user.id))
-        identity.assign_project_role_to_user(project.id, user.id, identity.find_role("member").id)
-        yield {"username": name, "password": password, "project_name": name}
+        identity.assign_project_role_to_user(project.id, user.id, identity.find_role(role).id)
+        yield {"username": name, "password": password, "project_name": name, "roles": [role]}
 
 
-def _of_identity(cloud: Connection) -> Options:
+def _administrator(cloud: Connection) -> Account:
+    known = cloud.config.get_auth_args()
+    return {**{key: known[key] for key in ("username", "password", "project_name")}, "types": ["admin"]}
+
+
+def _region(metadata: Mapping[str, Any]) -> str:
+    # Without it, tempest takes whichever endpoint the catalogue has first, on the control network as well.
+    return str(schema.with_defaults(metadata)["keystone"]["region"])
+
+
+def _of_identity(cloud: Connection, metadata: Mapping[str, Any]) -> Options:
     admin = cloud.config.get_auth_args()
     return {
         "DEFAULT": {"log_file": f"{WITHIN}/{REQUESTS}"},
         "oslo_concurrency": {"lock_path": f"{WITHIN}/lock"},
         "service-clients": {"http_timeout": 120},
         "auth": {
+            "use_dynamic_credentials": False,
+            "test_accounts_file": f"{WITHIN}/{ACCOUNTS}",
             "admin_username": admin["username"],
             "admin_password": admin["password"],
             "admin_project_name": admin["project_name"],
@@ -255,7 +290,7 @@ def _of_identity(cloud: Connection) -> Options:
         "identity": {
             "uri_v3": admin["auth_url"],
             "v3_endpoint_type": "public",
-            "region": cloud.config.get_region_name(""),
+            "region": _region(metadata),
             "ca_certificates_file": TRUSTED,
         },
     }
@@ -285,17 +320,17 @@ def _of_services(cloud: Connection, metadata: Mapping[str, Any], external: str) 
     }
 
 
-def _of_heat(cloud: Connection, user: Mapping[str, object]) -> dict[str, object]:
+def _of_heat(cloud: Connection, metadata: Mapping[str, Any], user: Account) -> dict[str, object]:
     admin = cloud.config.get_auth_args()
     return {
-        **user,
+        **{key: user[key] for key in ("username", "password", "project_name")},
         "auth_url": admin["auth_url"],
         "admin_username": admin["username"],
         "admin_password": admin["password"],
         "admin_project_name": admin["project_name"],
         "user_domain_id": "default",
         "project_domain_id": "default",
-        "region": cloud.config.get_region_name(""),
+        "region": _region(metadata),
         "ca_file": TRUSTED,
         "build_interval": 1,
         "build_timeout": BUILD_S,

@@ -47,8 +47,8 @@ def outcomes(
     wanted = [ids[name] for named in SERVICES.values() for name in named.names if name in ids]
     limit = LIST_S + 2 * sum(named.budget_s for named in SERVICES.values())
     REPORTS.mkdir(exist_ok=True)
-    with options(cloud, metadata, image) as settings:
-        tempest.configure(settings)
+    with options(cloud, metadata, image) as (settings, accounts):
+        tempest.configure(settings, accounts)
         tempest.trust(bed.state)
         yield tempest.run(bed, wanted, limit, REPORTS / "tempest.txt")
 
