@@ -31,7 +31,13 @@ MayAgree = fun(Q) ->
     {{Name, _}} = amqqueue:get_pid(Q),
     2 * length([Host || Host <- Members(Q), MayVote(Name, Host)]) > length(Members(Q))
 end,
-Drop = fun(Q) -> {{_, Host, _, Name}} = amqqueue:get_name(Q), rabbit_quorum_queue:delete_member(Host, Name, Node) end,
+Drop = fun(Q) ->
+    {{_, Host, _, Queue}} = amqqueue:get_name(Q),
+    {{Name, _}} = amqqueue:get_pid(Q),
+    Seen = [{{maps:get(Name, Own), Member}} || {{Member, Own}} <- maps:to_list(Servers), maps:is_key(Name, Own)],
+    Seen =:= [] orelse lists:keymember(leader, 1, Seen) orelse ra:trigger_election({{Name, element(2, hd(Seen))}}),
+    rabbit_quorum_queue:delete_member(Host, Queue, Node)
+end,
 Counted = [Q || Q <- rabbit_amqqueue:list(), amqqueue:get_type(Q) =:= rabbit_quorum_queue,
                 lists:member(Node, Members(Q))],
 {{Able, Stuck}} = lists:partition(MayAgree, Counted),
@@ -163,9 +169,10 @@ class Copies:
 def drop_copies(member: str, *, through: str = "") -> Copies:
     """Have queues count no longer on the copies that a former member had.
 
-    The leaders of all queues are asked at once, and given ``COPIES_S``. A queue whose other copies are no majority is
-    not asked: it was being declared or deleted in an outage, or was only there, and what it held is gone. Copies on
-    members that are off may come back, so that they count as there.
+    The leaders of all queues are asked at once, and given ``COPIES_S``. A queue that was being declared when all lost
+    their power may have none, since no copy that comes back with an empty log stands for election by itself: it is told
+    to. A queue whose other copies are no majority is not asked: it was being deleted in an outage, or was only there,
+    and what it held is gone. Copies on members that are off may come back, so that they count as there.
 
     :raises Failure: the broker answers something else.
     """
