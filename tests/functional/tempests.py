@@ -26,7 +26,8 @@ PACKAGES = ("heat-tempest-plugin", "python3-subunit", "tempest")
 LIST_S = 600.0
 BUILD_S = 300
 MEMBERS = 2
-SUBNET = "10.100.0.0/28"
+SUBNET = "10.99.0.0/24"
+"""Of the network for servers; no part of what tempest gives to networks of its own."""
 RESELLER_ADMIN = "ResellerAdmin"
 """The role that Swift's proxies know; who runs a cloud makes it where it is of use."""
 WITHIN = "/mnt"

@@ -73,9 +73,11 @@ def content() -> bytes:
 
 @pytest.fixture(scope="session")
 def image(bed: Bed, cloud: Connection, content: bytes) -> Iterator[str]:
-    """The id of an image that was uploaded through the public virtual IP."""
+    """The id of an image for every project, which was uploaded through the public virtual IP."""
     needs(bed, "glance")
-    uploaded = cloud.image.create_image(invent(), data=content, container_format="bare", disk_format="raw")
+    uploaded = cloud.image.create_image(
+        invent(), data=content, container_format="bare", disk_format="raw", visibility="public"
+    )
     try:
         until("the image to be active", lambda: cloud.image.get_image(uploaded.id).status, is_("active"), timeout=60)
         yield uploaded.id
