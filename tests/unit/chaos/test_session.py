@@ -200,7 +200,7 @@ def test_an_outage_is_counted_from_when_the_last_nodes_agents_had_started() -> N
 
 
 def test_signals_wait_until_what_must_be_finished_is() -> None:
-    steps = []
+    steps, before = [], signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:
         with interrupts.held():
             with interrupts.held():
@@ -209,7 +209,7 @@ def test_signals_wait_until_what_must_be_finished_is() -> None:
             steps.append("outer")
         steps.append("never")
     assert steps == ["inner", "outer"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_signals_take_effect_at_once_otherwise() -> None:
