@@ -69,6 +69,7 @@ def test_an_api_has_all_that_it_needs(row: Row) -> None:
         ini = parsed(FILES[unit.files[-1]])["uwsgi"]
         (listener,) = [each for each in row.balanced if each.name == unit.wsgi.listener]
         assert ini["http-socket"] == f"192.0.2.11:{listener.port}"
+        assert ini["add-header"] == "Connection: close"
         assert ini["processes"] == "1"
         assert listener.balance
         assert listener.balance.check.path == "/healthcheck"

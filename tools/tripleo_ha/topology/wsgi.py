@@ -39,6 +39,8 @@ def _lines(wsgi: Wsgi, listener: Listener, ip: str, workers: int) -> Iterator[st
     for path, directory in wsgi.static.items():
         yield f"static-map = {path}={directory}"
     yield f"http-socket = {endpoints.host(ip)}:{listener.port}"
+    yield "# It closes every connection after its answer. HAProxy has to know, or asks again on what is about to close."
+    yield "add-header = Connection: close"
     yield "master = true"
     yield f"processes = {workers}"
     yield "enable-threads = true"
