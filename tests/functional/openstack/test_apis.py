@@ -90,12 +90,12 @@ def test_every_api_goes_on_without_a_controller_and_takes_it_back(
             bed.power_off(node)
             loops.wait_working(at, RESUME_S, STEADY)
             gaps, back = loops.gaps(at), time.monotonic()
+            summary.tell(f"{node} ({', '.join(held) or 'no virtual IP'}) power cut, all APIs", describe(gaps))
             bed.power_on(node)
             bed.wait_converged([node], timeout=BACK_S)
             took = time.monotonic() - back
             loops.wait_working(time.monotonic(), RESUME_S, STEADY)
             back_gaps = loops.gaps(back)
-        summary.tell(f"{node} ({', '.join(held) or 'no virtual IP'}) power cut, all APIs", describe(gaps))
         summary.tell("  it came back by itself in", f"{took:.0f} s; meanwhile {describe(back_gaps)}")
         assert {service: asked.wrong[:5] for service, asked in questions.items() if asked.wrong} == {}
         assert {name: gap.seconds for name, gap in {**gaps, **back_gaps}.items() if gap.seconds > GAP_S} == {}

@@ -246,9 +246,7 @@ def test_queues_that_can_agree_on_nothing_are_told_and_not_waited_for(
     assert broker.has_joined()
 
 
-def test_a_broker_that_cannot_tell_what_became_of_copies_does_not_keep_one_from_joining(
-    well: Any, node: Node, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_broker_that_cannot_tell_what_became_of_copies_does_not_keep_one_from_joining(well: Any, node: Node) -> None:
     broker.wipe("a")
     node.active, node.outcome = False, "started"
     node.peers, node.shrunk = {"b": ("abc", "bc")}, ["{error,undef}\n"]
