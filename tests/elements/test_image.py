@@ -63,6 +63,12 @@ def test_state_directories_are_made_at_boot(image: Any) -> None:
             assert f"d {paths.STATE}{state.path} {state.mode} {state.owner} {state.group} -" in lines
 
 
+def test_the_dashboard_has_the_policy_of_heat(image: Any) -> None:
+    for name in ("heat_policy.yaml", "default_policies/heat.yaml"):
+        link = image.members[f"etc/openstack-dashboard/policy/{name}"]
+        assert link.linkname.removeprefix("/") in image.members
+
+
 def test_no_secret_and_no_identity_is_baked_in(image: Any) -> None:
     """No accepted metadata, no collected data, no cookie, no key; the machine id is given at the first boot."""
     assert image.below("run/tripleo-ha") == []

@@ -11,6 +11,7 @@ ALLOWED_HOSTS = [
 SECRET_KEY = '{{secret_key}}'
 # Set by HAProxy whatever a client says.
 SECURE_PROXY_SSL_HEADER = ('HTTP_X_FORWARDED_PROTO', 'https')
+SECURE_PROXY_ADDR_HEADER = 'HTTP_X_FORWARDED_FOR'
 
 OPENSTACK_KEYSTONE_URL = '{{derived.urls.keystone.control}}/v3'
 OPENSTACK_ENDPOINT_TYPE = 'internalURL'
