@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from tripleo_ha import cluster, table
+from tripleo_ha.endpoints import host
 from tripleo_ha.metadata import generate, schema
-from tripleo_ha.metadata.derived import derive, host
+from tripleo_ha.metadata.derived import derive
 from tripleo_ha.metadata.generate import Description, Network, numbered
 from tripleo_ha.metadata.passwords import Passwords
 from tripleo_ha.table import Broker, Row

@@ -14,7 +14,7 @@ from tripleo_ha.chaos.model import Finding, Operation, Overlap, Strike, Verdict,
 from tripleo_ha.errors import Failure
 from tripleo_ha.files import write_file
 from tripleo_ha.node.trial import BANK_ACCOUNTS, BANK_BALANCE
-from tripleo_ha.topology.pacemaker import FENCING_NEEDS
+from tripleo_ha.topology.fencing import NEEDS as FENCING_NEEDS
 
 States = Mapping[str, Mapping[str, Any]]
 

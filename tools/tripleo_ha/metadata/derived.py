@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from tripleo_ha import endpoints, table
 from tripleo_ha.cluster import Cluster, Node
-from tripleo_ha.endpoints import host as host
+from tripleo_ha.endpoints import host
 from tripleo_ha.metadata import oslo
 from tripleo_ha.table import Row
 from tripleo_ha.topology import rabbitmq

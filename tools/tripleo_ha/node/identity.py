@@ -83,42 +83,36 @@ def ensure(context: Context, row: Row) -> None:
         return
     _ensure_roles(context, row, row.identity.known_roles)
     settings = context.metadata[row.metadata]
-    _ensure_user(context, row, _ServiceUser(row.identity.user, settings["service_password"], row.identity.roles))
+    _ensure_user(context, row, _User(row.identity.user, settings["service_password"], row.identity.roles))
     if domain := row.identity.domain:
-        _ensure_user(context, row, _DomainAdmin(domain.user, settings["domain_password"], domain.name))
+        _ensure_user(context, row, _User(domain.user, settings["domain_password"], ("admin",), domain.name))
 
 
 @dataclass(frozen=True)
-class _ServiceUser:
+class _User:
+    """One who has its roles in the project ``service``, or in ``domain``, where it has its account as well."""
+
     name: str
     password: str = field(repr=False)
     roles: tuple[str, ...]
+    domain: str = ""
 
     def as_wanted(self, context: Context) -> bool:
-        token = sign_in(context, self.name, self.password, "service")
+        if self.domain:
+            token = sign_in_to_domain(context, self.name, self.password, self.domain)
+        else:
+            token = sign_in(context, self.name, self.password, "service")
         return token is not None and frozenset(self.roles) <= token.roles
 
     def make(self, call: Any) -> None:
-        project = _find_or_make(call, "project", {"name": "service", "domain_id": "default"})
-        _make_user(call, self.name, self.password, "default", f"/projects/{project}", self.roles)
+        domain = _find_or_make(call, "domain", {"name": self.domain}) if self.domain else "default"
+        scope = f"/domains/{domain}"
+        if not self.domain:
+            scope = f"/projects/{_find_or_make(call, 'project', {'name': 'service', 'domain_id': domain})}"
+        _make_user(call, self.name, self.password, domain, scope, self.roles)
 
 
-@dataclass(frozen=True)
-class _DomainAdmin:
-    name: str
-    password: str = field(repr=False)
-    domain: str
-
-    def as_wanted(self, context: Context) -> bool:
-        token = sign_in_to_domain(context, self.name, self.password, self.domain)
-        return token is not None and "admin" in token.roles
-
-    def make(self, call: Any) -> None:
-        domain = _find_or_make(call, "domain", {"name": self.domain})
-        _make_user(call, self.name, self.password, domain, f"/domains/{domain}", ("admin",))
-
-
-def _ensure_user(context: Context, row: Row, user: _ServiceUser | _DomainAdmin) -> None:
+def _ensure_user(context: Context, row: Row, user: _User) -> None:
     as_wanted = partial(user.as_wanted, context)
     if as_wanted():
         return
@@ -143,7 +137,7 @@ def _ensure_roles(context: Context, row: Row, roles: tuple[str, ...]) -> None:
 def _make_roles(context: Context, row: Row, roles: tuple[str, ...], call: Any) -> None:
     for name in roles:
         if not _find(call, "role", {"name": name}):
-            _find_or_make(call, "role", {"name": name})
+            call("POST", "/roles", {"role": {"name": name}})
             context.changed(f"{row.service}: role {name} in Keystone")
 
 

@@ -21,7 +21,6 @@ SCHEMA = "pacemaker-4.0"
 OWNED = "tripleo-ha"
 """The id of our set of properties; Pacemaker and operators write into ``cib-bootstrap-options``."""
 ENTRY = "haproxy-answers"
-FENCING_NEEDS = fencing.NEEDS
 MOVES_AT_ONCE = {"requires": "quorum"}
 """An address is not held up until the node that had it is fenced: clients follow who announced it last, and nothing is
 lost when for a moment a node that nobody reaches has it as well."""
@@ -53,7 +52,7 @@ def wanted(cluster: Cluster, metadata: Mapping[str, Any], runs: Sequence[Row] = 
     constraints = add(configuration, "constraints")
     entry = "haproxy" in metadata
     if entry:
-        _entry(resources)
+        _watch(resources, ENTRY, "haproxy", {}, "2s", MOVES_AT_ONCE)
     _virtual_ips(resources, constraints, cluster, entry)
     for row in sorted(runs, key=lambda row: row.service):
         _singleton(resources, constraints, row)
@@ -151,10 +150,6 @@ def _properties(cluster: Cluster, metadata: Mapping[str, Any]) -> dict[str, str]
     }
 
 
-def _entry(resources: Element) -> None:
-    _watch(resources, ENTRY, "haproxy", {}, "2s", MOVES_AT_ONCE)
-
-
 def _watch(
     resources: Element, name: str, agent: str, parameters: Mapping[str, str], interval: str, meta: Mapping[str, str]
 ) -> None:
@@ -211,10 +206,8 @@ def resource_of(row: Row, unit: str) -> str:
 
 
 def _together(constraints: Element, resource: str, other: str) -> None:
-    name = f"{resource}-with-{other}"
-    ElementTree.SubElement(
-        constraints, "rsc_colocation", {"id": name, "rsc": resource, "with-rsc": other, "score": "INFINITY"}
-    )
+    colocated = {"rsc": resource, "with-rsc": other, "score": "INFINITY"}
+    add(constraints, "rsc_colocation", id=f"{resource}-with-{other}", **colocated)
 
 
 def _is_ours(element: Element) -> bool:

@@ -14,8 +14,8 @@ from tripleo_ha.chaos.clients.history import History
 from tripleo_ha.chaos.clients.settings import Settings
 from tripleo_ha.chaos.clients.worker import Worker
 from tripleo_ha.chaos.model import Operation, Outcome, Workload
+from tripleo_ha.endpoints import host
 from tripleo_ha.errors import Failure
-from tripleo_ha.metadata.derived import host
 from tripleo_ha.verify import client
 
 CONNECT_S = 0.5

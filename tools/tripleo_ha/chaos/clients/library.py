@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 from tripleo_ha.chaos.clients.settings import Settings
+from tripleo_ha.endpoints import host
 from tripleo_ha.errors import UsageError
 from tripleo_ha.metadata import messaging
-from tripleo_ha.metadata.derived import host
 
 EXECUTOR = "threading"
 SHARED = Path("/dev/shm")  # noqa: S108 — the library's own place
