@@ -20,6 +20,9 @@ from tripleo_ha.errors import Failure
 PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([a-z_.]+)\}")
 """What is replaced in the arguments of one-time work; the group is a path in the metadata."""
 
+UNITS = "/etc/systemd/system"
+"""Where the units are that are made."""
+
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's where it is there: each run reads all rows, several times over."""
 
@@ -137,11 +140,22 @@ class Program:
 
 
 @dataclass(frozen=True)
+class Timer:
+    """How often a program runs to its end, instead of staying: every ``every_s`` seconds, on average.
+
+    That is a number, or a setting of the row's metadata. Each time may be half of it early or late, so that controllers
+    do not run it together.
+    """
+
+    every_s: int | str
+
+
+@dataclass(frozen=True)
 class Unit:
     """A systemd unit and the files whose change of content restarts (or, with ``reload``, reloads) it.
 
     One with ``wsgi`` or ``program`` is made from that when the image is, with the variables of ``environment``; uWSGI's
-    configuration by the converge run.
+    configuration by the converge run. With ``timer`` it is the timer of a service that runs the program.
     """
 
     name: str
@@ -149,12 +163,18 @@ class Unit:
     reload: bool = False
     wsgi: Wsgi | None = None
     program: Program | None = None
+    timer: Timer | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def made(self) -> bool:
         """Whether the image's build makes it, in place of the package's."""
         return bool(self.wsgi or self.program)
+
+    @property
+    def process(self) -> str:
+        """The unit that the process belongs to."""
+        return f"{self.name.removesuffix('.timer')}.service" if self.timer else self.name
 
 
 @dataclass(frozen=True)
@@ -410,12 +430,20 @@ def _unit(document: Mapping[str, Any]) -> Unit:
         fields["files"] += (uwsgi_file(fields["name"]),)
     if program := fields.get("program"):
         fields["program"] = Program(**{**program, "command": tuple(program["command"])})
+    if timer := fields.get("timer"):
+        fields["timer"] = Timer(**timer)
+        fields["files"] += (timer_file(fields["name"]),)
     return Unit(**fields)
 
 
 def uwsgi_file(unit: str) -> str:
     """Return where uWSGI's configuration for a unit stands."""
     return f"/etc/tripleo-ha/uwsgi/{unit.removesuffix('.service')}.ini"
+
+
+def timer_file(unit: str) -> str:
+    """Return where a timer that is made stands."""
+    return f"{UNITS}/{unit}"
 
 
 def _listener(document: Mapping[str, Any]) -> Listener:

@@ -1,19 +1,21 @@
 """The general handler's parts that need no machine."""
 
 import contextlib
+import copy
 import getpass
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pymysql
 import pytest
 
-from tripleo_ha import cluster, paths
+from tripleo_ha import cluster, paths, table
 from tripleo_ha.errors import TimedOut
 from tripleo_ha.node import evidence, image, rolling, service, sql, units
 from tripleo_ha.node.context import Context
-from tripleo_ha.table import Once, Row, State, Unit
+from tripleo_ha.table import Once, Program, Row, State, Timer, Unit
 
 NODES = [{"name": f"n{i}", "ip": f"192.0.2.1{i}"} for i in range(3)]
 METADATA = {
@@ -26,7 +28,7 @@ METADATA = {
 
 @pytest.fixture
 def context() -> Context:
-    return Context(METADATA, cluster.from_metadata(METADATA), ())
+    return Context(copy.deepcopy(METADATA), cluster.from_metadata(METADATA), ())
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +48,20 @@ def test_keys_follow_the_metadata_and_a_second_time_nothing_changes(context: Con
     assert len(context.changes) == 1
     service.write_keys(context, row)
     assert len(context.changes) == 1
+
+
+def test_systemd_reads_a_timer_again_when_its_interval_changes_and_only_then(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Sequence[str]] = []
+    monkeypatch.setattr(service, "run", lambda argv, **_: asked.append(argv))
+    monkeypatch.setattr(table, "UNITS", str(tmp_path))
+    row = Row("k", "keystone", "", units=(Unit("k.timer", program=Program(("k",), "k"), timer=Timer("every_s")),))
+    for seconds in (100, 100, 300):
+        context.metadata["keystone"]["every_s"] = seconds
+        service.write_timers(context, row)
+    assert asked == [["systemctl", "daemon-reload"]] * 2
+    assert "\nOnUnitInactiveSec=150\n" in (tmp_path / "k.timer").read_text()
 
 
 def test_arguments_are_filled_from_the_metadata() -> None:

@@ -94,20 +94,25 @@ def test_an_api_is_served_by_what_loads_its_policy_first(row: Row) -> None:
 @pytest.mark.parametrize("row", [row for row in ROWS.values() if image.made_units([row])], ids=lambda row: row.service)
 def test_a_unit_is_made_that_replaces_the_packaged_one(row: Row) -> None:
     for name, text in image.made_units([row]).items():
-        unit = next(unit for unit in row.units if unit.name == name)
+        if name.endswith(".timer"):
+            assert FILES[table.timer_file(name)].body.decode() == text
+            continue
+        unit = next(unit for unit in row.units if unit.process == name)
         if unit.wsgi:
             assert f"ExecStart=/usr/bin/uwsgi_python3 --ini {table.uwsgi_file(name)}\n" in text
             assert f"User={unit.wsgi.user}\n" in text
         else:
             assert unit.program
-            assert f"ExecStart={' '.join(unit.program.command)}\n" in text
+            assert f"ExecStart={'-' * bool(unit.timer)}{' '.join(unit.program.command)}\n" in text
+            assert (f"\nPartOf={unit.name}\n" in text, "\nType=oneshot\n" in text) == (bool(unit.timer),) * 2
             assert f"User={unit.program.user}\n" in text
             kill = "process" if unit.program.keeps_children else "mixed"
             assert f"\nKillMode={kill}\n" in text
             assert f"\nTimeoutStopSec={unit.program.stop_s}\n" in text
         assert f"\nEnvironment=OS_OSLO_MESSAGING_RABBIT__PROCESSNAME={name.removesuffix('.service')}\n" in text
         assert all(f"\nEnvironment={each}={value}\n" in text for each, value in unit.environment.items())
-        assert ("\nRestart=" in text, "[Install]" in text) == (row.manager == "systemd",) * 2
+        stays = row.manager == "systemd" and not unit.timer
+        assert ("\nRestart=" in text, "[Install]" in text) == (stays,) * 2
         assert "Wants=" not in re.sub("^#.*", "", text, flags=re.MULTILINE)
         assert not list(ELEMENTS[row.service].glob(f"static/etc/systemd/system/{name}"))
 

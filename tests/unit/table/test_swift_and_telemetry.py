@@ -106,8 +106,29 @@ def test_a_unit_of_swift_restarts_for_each_file_that_it_reads() -> None:
             read = unit.program.command[-1].rpartition("=")[2]
             wanted = {path for path in FILES if path == read or path.startswith(f"{read}/")}
             assert wanted
+            if unit.timer:
+                # Each run reads them anew.
+                wanted = {table.timer_file(unit.name)}
             assert wanted <= set(unit.files), unit.name
             assert set(unit.files) <= set(FILES), unit.name
+
+
+def test_what_swift_does_now_and_then_runs_to_its_end_and_at_no_fixed_time() -> None:
+    files = rendered(swift={"interval_s": 40, "audit_interval_s": 600})
+    wanted = {
+        "account-auditor": 600, "container-auditor": 600, "object-auditor": 600, "object-expirer": 40,
+        "account-reaper": 3600,
+    }
+    timed = {unit.name: unit for unit in ROWS["swift-storage"].units if unit.timer}
+    assert set(timed) == {f"swift-{name}.timer" for name in wanted}
+    for name, seconds in wanted.items():
+        program = timed[f"swift-{name}.timer"].program
+        assert program
+        assert program.command[:2] == (f"/usr/bin/swift-{name}", "--once")
+        found = parsed(files, f"/etc/systemd/system/swift-{name}.timer")["Timer"]
+        first, again = int(found["OnActiveSec"]), int(found["OnUnitInactiveSec"])
+        assert first == again
+        assert again + int(found["RandomizedDelaySec"]) / 2 == seconds
 
 
 def test_extra_settings_of_swift_stand_in_each_servers_directory() -> None:

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tripleo_ha import paths, table
+from tripleo_ha.metadata import schema
 from tripleo_ha.run import run
 from tripleo_ha.table import Row, State
-from tripleo_ha.topology.unit_files import unit_file
+from tripleo_ha.topology.unit_files import timer_files, unit_file
 
 TMPFILES = Path("/usr/lib/tmpfiles.d/tripleo-ha-state.conf")
-UNITS = Path("/etc/systemd/system")
 IDENTIFYING = ("/usr/share/tripleo-ha", "/usr/libexec/os-apply-config", "/usr/libexec/os-refresh-config")
 
 
@@ -27,15 +27,20 @@ def bake() -> None:
     for state in states:
         move_to_state_volume(Path(state.path))
     for name, text in made_units(rows).items():
-        (UNITS / name).write_text(text)
+        (Path(table.UNITS) / name).write_text(text)
     paths.STATE.mkdir(parents=True, exist_ok=True)
     identity = {"id": image_id(), "os": _os_release()}
     (paths.IMAGE_SHARE / "image.json").write_text(json.dumps(identity, indent=2) + "\n")
 
 
 def made_units(rows: Iterable[Row]) -> dict[str, str]:
-    """Return the systemd units that are made from rows, by name."""
-    return {unit.name: unit_file(row, unit) for row in rows for unit in row.units if unit.made}
+    """Return the systemd units made from rows, by name; timers with the intervals that are defaults."""
+    made: dict[str, str] = {}
+    for row in rows:
+        made |= {unit.process: unit_file(row, unit) for unit in row.units if unit.made}
+        defaults = schema.with_defaults({row.metadata: {}})
+        made |= {Path(path).name: text for path, text in timer_files(row, defaults).items()}
+    return made
 
 
 def tmpfiles(states: Iterable[State]) -> str:

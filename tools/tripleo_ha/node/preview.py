@@ -16,6 +16,7 @@ from tripleo_ha.node import base, trust
 from tripleo_ha.table import Row
 from tripleo_ha.templates.render import Rendered, render
 from tripleo_ha.topology import firewall, galera_config, haproxy, swift, wsgi
+from tripleo_ha.topology.unit_files import timer_files
 
 
 def accepted(document: Mapping[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def _of_services(rows: Sequence[Row], members: Cluster, metadata: Mapping[str, A
         if row.handler == "swift":
             for path, ring in swift.rings(members, row, metadata["swift"]["part_power"]).items():
                 yield path, Rendered(ring, 0o644, origin=row.service)
-        for path, text in wsgi.configurations(row, members, metadata).items():
+        for path, text in {**wsgi.configurations(row, members, metadata), **timer_files(row, metadata)}.items():
             yield path, _text(text, row.service)
 
 

@@ -15,6 +15,7 @@ from tripleo_ha.node.context import LOG, Context, write_file
 from tripleo_ha.run import run
 from tripleo_ha.table import PLACEHOLDER, Once, Row
 from tripleo_ha.topology import wsgi
+from tripleo_ha.topology.unit_files import timer_files
 from tripleo_ha.waiting import wait_for
 
 ONCE_TIMEOUT = 300.0
@@ -28,6 +29,7 @@ def converge(context: Context, row: Row) -> None:
     write_keys(context, row)
     for name, text in wsgi.configurations(row, context.cluster, context.metadata).items():
         write_file(Path(name), text, mode=0o644)
+    write_timers(context, row)
     new = do_once(context, row, "stopped")
     wait, its_turn = partial(rolling.wait_turn, context, row), partial(rolling.is_my_turn, context)
     outcomes = {units.ensure(context, row, unit, before_restart=wait, is_my_turn=its_turn) for unit in row.units}
@@ -41,6 +43,13 @@ def converge(context: Context, row: Row) -> None:
     identity.ensure(context, row)
     identity.register(context, row)
     context.publish(row.service, generation=rolling.generation(context.metadata, row))
+
+
+def write_timers(context: Context, row: Row) -> None:
+    """Write each timer of a row, and have systemd read those that have changed."""
+    files = timer_files(row, context.metadata)
+    if any([write_file(Path(name), text, mode=0o644) for name, text in files.items()]):
+        run(["systemctl", "daemon-reload"], timeout=60)
 
 
 def write_keys(context: Context, row: Row) -> None:

@@ -76,6 +76,9 @@ def _row_paths(row: Row) -> Iterator[str]:
         yield f"{row.metadata}.service_password"
     if any(unit.wsgi for unit in row.units):
         yield f"{row.metadata}.workers"
+    for unit in row.units:
+        if unit.timer and isinstance(unit.timer.every_s, str):
+            yield f"{row.metadata}.{unit.timer.every_s}"
     yield from row.keys.values()
     for work in row.once:
         yield from work.env.values()

@@ -43,7 +43,7 @@ def faults() -> Iterator[Fault]:
 
 def units() -> tuple[str, ...]:
     """Return the units of all services, other than those that keep time."""
-    names = [unit.name for row in table.load() for unit in row.units]
+    names = [unit.process for row in table.load() for unit in row.units]
     return tuple(dict.fromkeys(name for name in names if name not in AGENTS))
 
 
