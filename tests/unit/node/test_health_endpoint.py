@@ -1,6 +1,7 @@
 """The health endpoint over real HTTP on loopback."""
 
 import json
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -13,6 +14,7 @@ import pytest
 from tripleo_ha import paths
 from tripleo_ha.node.health import server
 from tripleo_ha.node.health.result import CheckResult
+from tripleo_ha.run import run
 from tripleo_ha.waiting import wait_for
 
 
@@ -108,3 +110,13 @@ def test_a_client_that_gave_up_is_no_error(monkeypatch: pytest.MonkeyPatch, caps
         except Exception:
             told.handle_error(None, ("192.0.2.12", 1))
         assert (capsys.readouterr().err == "") == silent
+
+
+def test_the_endpoint_keeps_nothing_in_memory_that_it_never_uses() -> None:
+    program = (
+        "import sys\n"
+        "from tripleo_ha.node.health import server\n"
+        "assert set(server._checks({'mysql': {}, 'rabbit': {}})) == {'galera', 'rabbitmq'}\n"
+        "print(*(name for name in ('pymysql', 'cryptography.hazmat', 'jsonschema') if name in sys.modules))\n"
+    )
+    assert run([sys.executable, "-c", program], timeout=60).stdout.split() == ["pymysql"]

@@ -154,6 +154,8 @@ def serve() -> None:
 def _checks(metadata: Mapping[str, Any]) -> dict[str, Check]:
     checks: dict[str, Check] = {}
     if "mysql" in metadata:
+        # PyMySQL does without it, and would keep it in memory for ways of signing in that a socket does not know.
+        sys.modules["cryptography"] = None  # type: ignore[assignment]
         from tripleo_ha.node.health import galera
 
         checks["galera"] = galera.check
