@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from tripleo_ha import paths
@@ -12,6 +13,7 @@ from tripleo_ha.chaos.model import Overlap
 from tripleo_ha.chaos.outside import Places, View
 from tripleo_ha.chaos.sampling import Sampler
 from tripleo_ha.devtest.bed import Bed
+from tripleo_ha.errors import Failure
 from tripleo_ha.node.facts import NodeFacts
 from tripleo_ha.run import run
 from tripleo_ha.verify.live import table, until_good, waiting_for
@@ -57,8 +59,22 @@ def make(state: Path, scale: int, image_root: Path | None, reports: Path, profil
     """Return a new bed, converged; the caller verifies it."""
     image = [] if image_root is None else ["--image-root", str(image_root)]
     wanted = ["--scale", str(scale), "--profile", profile, "--no-verify", *image]
-    devtest(state, "up", *wanted, log=reports / f"{state.name}-up.log")
+    try:
+        devtest(state, "up", *wanted, log=reports / f"{state.name}-up.log")
+    except Failure:
+        with suppress(Failure, OSError):
+            _show_last_words(Bed.open(state), reports / "journals" / "up")
+        raise
     return Bed.open(state)
+
+
+def _show_last_words(bed: Bed, where: Path, lines: int = 60) -> None:
+    """Save every node's journal, and print the end of each: often nothing but the output is kept of a run elsewhere."""
+    save_journals(bed, where)
+    for node in bed.nodes:
+        argv = ["journalctl", "--no-pager", "--output=short-precise", f"--lines={lines}"]
+        told = bed.exec(node.name, argv, timeout=30, check=False).stdout
+        sys.stdout.write(f"\n    {node.name} said last:\n{told}")
 
 
 def down(state: Path) -> None:

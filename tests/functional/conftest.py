@@ -48,6 +48,8 @@ ORDER = (
 SUMMARY = pytest.StashKey[list[tuple[str, str]]]()
 OURS = pytest.StashKey[Path]()
 """The shared bed's state directory, when these tests made it."""
+NEVER_UP = pytest.StashKey[bool]()
+"""Set when the shared bed could not be made: what needs it then fails at once instead of after minutes each."""
 SPENT = pytest.StashKey[dict[str, float]]()
 """The seconds of a test's phases."""
 
@@ -121,11 +123,17 @@ def image_root(pytestconfig: pytest.Config) -> Path | None:
 @pytest.fixture(scope="module")
 def bed(state: Path, image_root: Path | None, pytestconfig: pytest.Config) -> Bed:
     """The shared bed, made when it is not there."""
+    if NEVER_UP in pytestconfig.stash:
+        pytest.fail("the test bed never came up; see the first test's error", pytrace=False)
     with suppress(UsageError):
         return Bed.open(state)
     # Whether it is ours has to be known before it is made: an interrupted `up` has to be cleared away too.
     pytestconfig.stash[OURS] = state
-    return make(state, 3, image_root, REPORTS)
+    try:
+        return make(state, 3, image_root, REPORTS)
+    except Failure:
+        pytestconfig.stash[NEVER_UP] = True
+        raise
 
 
 @pytest.fixture

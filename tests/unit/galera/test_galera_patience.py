@@ -8,23 +8,24 @@ from typing import Any
 import pymysql
 import pytest
 
-from tripleo_ha.node import galera, galera_facts
+from tripleo_ha.node import galera, galera_facts, units
 from tripleo_ha.node.galera import Start
 from tripleo_ha.node.galera_facts import Files
 from tripleo_ha.table import Row, Unit
 from tripleo_ha.topology.galera import Action, Facts, Phase, Situation
-from tripleo_ha.topology.galera_patience import MUTE_FOR, OUTSIDE_FOR, STALLED_FOR, Stay, overdue
+from tripleo_ha.topology.galera_patience import IDLE_FOR, MUTE_FOR, OUTSIDE_FOR, STALLED_FOR, Stay, overdue
 
 UUID = "2f6e3b20-e69a-11f1-990c-6f3410f6ebf8"
 MUTE = Stay(Phase.STARTING, started=True, mute=True)
 ALONE = Stay(Phase.STARTING, alone=True)
+FOUNDING = Stay(Phase.STARTING, alone=True, founding=True, worked=2)
 BESIDE = Stay(Phase.NON_PRIMARY, beside_primary=True)
 JOINING = replace(BESIDE, joining=True, applied=7)
 
 
 @pytest.mark.parametrize(
     ("stay", "bound"),
-    [(MUTE, MUTE_FOR), (ALONE, OUTSIDE_FOR), (BESIDE, OUTSIDE_FOR), (JOINING, STALLED_FOR)],
+    [(MUTE, MUTE_FOR), (ALONE, OUTSIDE_FOR), (FOUNDING, IDLE_FOR), (BESIDE, OUTSIDE_FOR), (JOINING, STALLED_FOR)],
 )
 def test_a_server_is_ended_only_when_its_time_is_up_and_never_in_a_transfer(stay: Stay, bound: float) -> None:
     assert overdue(stay, bound) == ""
@@ -38,7 +39,7 @@ def test_a_server_is_ended_only_when_its_time_is_up_and_never_in_a_transfer(stay
         Stay(Phase.STARTING),
         replace(MUTE, started=False),
         replace(MUTE, mute=False, alone=True),
-        replace(ALONE, founding=True),
+        replace(FOUNDING, started=True),
         Stay(Phase.NON_PRIMARY, alone=True),
         Stay(Phase.PRIMARY, beside_primary=True),
         Stay(Phase.DOWN, alone=True),
@@ -54,12 +55,16 @@ class Server:
     def __init__(self, **peers: Facts) -> None:
         self.now = 0.0
         self.active = "active"
+        self.worked_s = 0.0
         self.answers: dict[str, str] | None = None
         self.done: list[str] = []
         self.peers = peers
 
     def ask(self) -> tuple[Any, bool]:
         return ((galera_facts.of_status(self.answers), self.answers), False) if self.answers else (None, True)
+
+    def properties(self, name: str, *wanted: str) -> dict[str, str]:
+        return {"ActiveState": self.active, "NRestarts": "0", "CPUUsageNSec": str(int(self.worked_s * 1e9))}
 
     def kill(self, unit: Unit) -> None:
         self.done.append("kill")
@@ -73,13 +78,14 @@ PRIMARY = Facts(Phase.PRIMARY, UUID, 9)
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Server:
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Server:
     server = Server(b=PRIMARY, c=PRIMARY)
     monkeypatch.setattr(galera_facts, "ask_this_server", server.ask)
     monkeypatch.setattr(galera_facts, "situation", server.situation)
     monkeypatch.setattr(galera_facts, "generation", lambda context: "g")
     monkeypatch.setattr(galera_facts, "on_disk", lambda files: Facts(Phase.DOWN, UUID, 7))
-    monkeypatch.setattr(galera.units, "properties", lambda name, *wanted: {"ActiveState": server.active})
+    monkeypatch.setattr(galera.units, "properties", server.properties)
+    monkeypatch.setattr(galera.galera_actions, "BOOTSTRAP_ONCE", tmp_path / "wsrep-new-cluster")
     monkeypatch.setattr(galera.galera_actions, "kill", server.kill)
     monkeypatch.setattr(galera.galera_actions, "start", lambda unit: server.done.append("start"))
     monkeypatch.setattr(galera.time, "monotonic", lambda: server.now)
@@ -121,6 +127,55 @@ def test_a_server_that_starts_is_given_the_time_that_systemd_gives_it(server: Se
     for server.now in (0.0, 100.0, 200.0):
         assert start.step().action is Action.WAIT
     assert server.done == []
+
+
+BLANK = Facts(Phase.BLANK, vote="a")
+
+
+@pytest.fixture
+def founder(server: Server, start: Start, monkeypatch: pytest.MonkeyPatch) -> Start:
+    """A node that began to found its cluster: its server was told to bootstrap, and all others are blank."""
+    server.active = "activating"
+    server.peers = {"b": BLANK, "c": BLANK}
+    monkeypatch.setattr(galera_facts, "on_disk", lambda files: BLANK)
+    monkeypatch.setattr(galera.galera_actions, "initialise", lambda files: server.done.append("initialise"))
+    monkeypatch.setattr(
+        galera.galera_actions, "start", lambda unit, bootstrap=False: server.done.append(f"start {bootstrap}")
+    )
+    galera.galera_actions.BOOTSTRAP_ONCE.touch()
+    return start
+
+
+def test_a_founder_whose_start_failed_founds_anew(server: Server, founder: Start) -> None:
+    # systemd started it again, as a joiner of nobody: the order to bootstrap is gone with the start that failed.
+    galera.galera_actions.BOOTSTRAP_ONCE.unlink()
+    for server.now in (0.0, OUTSIDE_FOR):
+        assert founder.step().action is Action.WAIT
+    server.now += 1
+    assert founder.step().action is Action.END
+    actions = [founder.step().action for _ in range(2)]
+    assert actions[-1] is Action.CREATE
+    assert server.done == ["kill", "initialise", "start True"]
+
+
+def test_a_founder_that_works_is_left_alone_and_one_that_hangs_is_not(server: Server, founder: Start) -> None:
+    for server.now in (0.0, 50.0, 100.0, 150.0):
+        server.worked_s = server.now / 10
+        assert founder.step().action is Action.WAIT
+    server.worked_s += 0.9
+    server.now += IDLE_FOR + 1
+    assert founder.step().action is Action.END
+    assert server.done == ["kill"]
+
+
+@pytest.mark.parametrize(("told", "seconds"), [
+    ({"CPUUsageNSec": "2900000000"}, 2),
+    ({"CPUUsageNSec": "18446744073709551615"}, 0),
+    ({"CPUUsageNSec": "[not set]"}, 0),
+    ({}, 0),
+])
+def test_processor_time_that_nobody_counts_is_none(told: dict[str, str], seconds: int) -> None:
+    assert units.processor_seconds(told) == seconds
 
 
 @pytest.mark.parametrize(("told", "bound"), [

@@ -181,7 +181,10 @@ class Start:
                 LOG.info("galera: %s: %s", decision.action.value, decision.reason)
                 said = decision.reason
             if time.monotonic() >= deadline:
-                raise TimedOut(f"waited {START_BOUND:g} s for Galera's Primary component: {decision.reason}")
+                told = f"waited {START_BOUND:g} s for Galera's Primary component: {decision.reason}"
+                if self.seen.phase is Phase.STARTING:
+                    told += f"; {self.unit.name} said last:\n{galera_actions.last_words(self.unit)}"
+                raise TimedOut(told)
             time.sleep(POLL)
 
     def step(self) -> Decision:
@@ -212,16 +215,21 @@ class Start:
             copied = self.files.transfer.exists()
             self.seen = Stay(running[0].phase, receiving=copied, joining=joining, applied=applied)
             return member(self.context, running[0])
-        told = units.properties(self.unit.name, "ActiveState", "NRestarts")
+        told = units.properties(self.unit.name, "ActiveState", "NRestarts", "CPUUsageNSec")
         restarts = int(told.get("NRestarts") or 0)
         if self.earlier_restarts is None:
             self.earlier_restarts = restarts
         self.restarts = restarts - self.earlier_restarts
         if told["ActiveState"] in ("active", "activating", "deactivating"):
             self.disk = None
-            founding = self.files.elected.exists() or self.files.fresh.exists()
-            started, receiving = told["ActiveState"] == "active", self.files.transfer.exists()
-            self.seen = Stay(Phase.STARTING, started, mute, receiving, founding)
+            self.seen = Stay(
+                Phase.STARTING,
+                started=told["ActiveState"] == "active",
+                mute=mute,
+                receiving=self.files.transfer.exists(),
+                founding=galera_actions.BOOTSTRAP_ONCE.exists(),
+                worked=units.processor_seconds(told),
+            )
             return member(self.context, Facts(Phase.STARTING))
         self.seen = Stay(Phase.DOWN)
         if self.disk is None:

@@ -1,6 +1,6 @@
 """systemd units: asked with one fork for all, started, and restarted when what they were started with changed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 from tripleo_ha.errors import Failure
@@ -18,6 +18,13 @@ def properties(unit: str, *names: str) -> dict[str, str]:
     """Return properties of a unit as systemd tells them, ``{"ActiveState": "active", …}``."""
     told = run(["systemctl", "show", "--property", ",".join(names), unit], timeout=30).stdout
     return dict(line.partition("=")[::2] for line in told.splitlines())
+
+
+def processor_seconds(told: Mapping[str, str]) -> int:
+    """Return the whole seconds of ``CPUUsageNSec`` among a unit's properties, 0 where systemd does not count them."""
+    used = told.get("CPUUsageNSec", "")
+    # What is not known is told as the largest number that fits.
+    return int(used) // 10**9 if used.isdecimal() and int(used) < 2**63 else 0
 
 
 def is_active(unit: str) -> bool:

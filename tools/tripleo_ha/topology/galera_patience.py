@@ -11,6 +11,8 @@ OUTSIDE_FOR = 40.0
 STALLED_FOR = 60.0
 """Seconds in which a server that is sent what it lacks applies nothing of it; seen for good in MariaDB 11.8.6, whose
 applier waited for a certification that never came."""
+IDLE_FOR = 60.0
+"""Seconds in which a server that founds a component, and so waits for nobody, uses no processor time worth counting."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +21,10 @@ class Stay:
 
     ``started``: systemd counts it as such, so that it had answered. ``mute``: now it answers nothing. ``receiving``: a
     copy of another's data is under way, which takes as long as it takes. ``joining``: it takes what it lacks from
-    another, and has done so up to ``applied``, a seqno. ``founding``: it was started as a Primary component, so that it
-    waits for nobody and only recovers its data. ``beside_primary``: another node is in a Primary component. ``alone``:
-    no other node's server answers.
+    another, and has done so up to ``applied``, a seqno. ``founding``: this start is one as a Primary component, which
+    waits for nobody and only recovers its data, for which it has used ``worked`` seconds of processor time; systemd's
+    start after one that failed is not. ``beside_primary``: another node is in a Primary component. ``alone``: no other
+    node's server answers.
     """
 
     phase: Phase
@@ -31,6 +34,7 @@ class Stay:
     joining: bool = False
     applied: int = -1
     founding: bool = False
+    worked: int = 0
     beside_primary: bool = False
     alone: bool = False
 
@@ -43,6 +47,8 @@ def overdue(stay: Stay, seconds: float) -> str:
         return f"its server has answered nothing for {seconds:.0f} s"
     if stay.phase is Phase.STARTING and not stay.started and stay.alone and not stay.founding and seconds > OUTSIDE_FOR:
         return f"its server found no Primary component in {seconds:.0f} s"
+    if stay.phase is Phase.STARTING and not stay.started and stay.founding and seconds > IDLE_FOR:
+        return f"its server has done nothing for {seconds:.0f} s of its start"
     if stay.phase is Phase.NON_PRIMARY and stay.joining and seconds > STALLED_FOR:
         return f"its server has applied nothing of what it lacks for {seconds:.0f} s"
     if stay.phase is Phase.NON_PRIMARY and not stay.joining and stay.beside_primary and seconds > OUTSIDE_FOR:
