@@ -1,5 +1,6 @@
 """What is read from Galera's files and peers, what the health check makes of a status, and the accounts' statements."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,11 +55,11 @@ def test_after_a_crash_the_position_comes_from_the_redo_log_and_the_view_from_it
     assert not on_disk(tmp_path, (UUID, 41)).behind
 
 
-SCRIPT = "elements/mariadb-galera/static/usr/local/libexec/tripleo-ha-galera-evidence"
+LIBEXEC = Path(__file__).parents[3] / "elements/mariadb-galera/static/usr/local/libexec"
 
 
 def start(root: Path) -> None:
-    run(["sh", str(Path(__file__).parents[3] / SCRIPT), str(root)], timeout=10)
+    run(["sh", str(LIBEXEC / "tripleo-ha-galera-evidence"), str(root)], timeout=10)
 
 
 def test_a_start_that_enters_no_component_leaves_the_evidence_whole(tmp_path: Path) -> None:
@@ -82,6 +83,36 @@ def test_a_joiner_that_never_caught_up_does_not_form_its_view_again(tmp_path: Pa
     start(tmp_path)
     assert on_disk(tmp_path, (UUID, 41)).view is None
     start(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        ((), f"<--wsrep_start_position={UUID}:41>"),
+        (("galera-new-cluster",), f"<--wsrep-new-cluster><--wsrep_start_position={UUID}:41>"),
+        (("galera-new-cluster", "galera-new-state"), "<--wsrep-new-cluster>"),
+    ],
+)
+def test_a_start_founds_a_cluster_only_when_it_was_asked_to(tmp_path: Path, asked: Sequence[str], given: str) -> None:
+    for name, does in (
+        ("galera_recovery", f"echo --wsrep_start_position={UUID}:41"),
+        ("mariadbd", 'printf "<%s>" "$@"'),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    for name in asked:
+        (tmp_path / name).touch()
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    argv = ["sh", str(LIBEXEC / "tripleo-ha-galera-start"), str(tmp_path)]
+    assert run(argv, timeout=10, env=environment).stdout == given
+
+
+def test_a_position_that_cannot_be_recovered_is_no_start(tmp_path: Path) -> None:
+    (tmp_path / "galera_recovery").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "galera_recovery").chmod(0o755)
+    argv = ["sh", str(LIBEXEC / "tripleo-ha-galera-start"), str(tmp_path)]
+    told = run(argv, timeout=10, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=False)
+    assert (told.returncode, told.stdout) == (1, "")
 
 
 def test_what_a_state_left_behind_is_kept_beside_it(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import re
 import shutil
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from tripleo_ha import paths
 from tripleo_ha.node import applied, sql
@@ -19,10 +18,10 @@ from tripleo_ha.topology.galera import Facts
 
 PERMISSION = paths.RUNTIME / "galera-may-start"
 """The unit asserts that this exists; a boot forgets it."""
-BOOTSTRAP_ONCE = Path("/run/mysqld/wsrep-new-cluster")
-"""Read by the unit, and removed by it after a start, whatever came of it."""
-NEW_STATE_ONCE = Path("/run/mysqld/tripleo-ha-new-state")
-"""Has the next start forget the recovered position; removed by that start."""
+BOOTSTRAP_ONCE = paths.RUNTIME / "galera-new-cluster"
+"""Has the next start found a Primary component; removed by the unit after it, whatever came of it."""
+NEW_STATE_ONCE = paths.RUNTIME / "galera-new-state"
+"""Has the next start forget the recovered position; removed as well."""
 INSTALL_TIMEOUT = 300.0
 
 
@@ -30,19 +29,13 @@ def start(unit: Unit, *, bootstrap: bool = False) -> None:
     """Start the server without waiting for it; with ``bootstrap``, as a Primary component of its own."""
     write_file(PERMISSION, "", mode=0o644)
     if bootstrap:
-        arm_bootstrap()
+        write_file(BOOTSTRAP_ONCE, "", mode=0o644)
     else:
         BOOTSTRAP_ONCE.unlink(missing_ok=True)
         NEW_STATE_ONCE.unlink(missing_ok=True)
     applied.note(unit)
     run(["systemctl", "reset-failed", unit.name], timeout=30, check=False)
     run(["systemctl", "start", "--no-block", unit.name], timeout=30)
-
-
-def arm_bootstrap() -> None:
-    """Have the next start, and only that, bootstrap."""
-    BOOTSTRAP_ONCE.parent.mkdir(exist_ok=True)
-    write_file(BOOTSTRAP_ONCE, "_WSREP_NEW_CLUSTER=--wsrep-new-cluster\n", mode=0o644)
 
 
 def outdated(unit: Unit) -> bool:
