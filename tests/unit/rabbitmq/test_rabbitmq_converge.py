@@ -30,6 +30,7 @@ class Node:
         self.joined: dict[str, bool] = {}
         self.shrunk = ["{true,0}\n"]
         self.answer = "ok\n"
+        self.elections = "3\n"
 
 
 @pytest.fixture
@@ -59,6 +60,9 @@ def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fake_broker: Any) -> I
         if "delete_member" in arguments[-1]:
             played.calls[-1] = ("drop copies", node)
             return played.shrunk.pop(0)
+        if "trigger_election" in arguments[-1]:
+            played.calls[-1] = ("elect",)
+            return played.elections
         return "admin" if arguments[0] == "list_users" else ""
 
     monkeypatch.setattr(broker, "ctl", ctl)
@@ -182,8 +186,28 @@ def test_a_change_of_size_is_applied_once_to_the_running_broker(well: Any, node:
 def test_a_fresh_start_reads_the_size_from_its_files(well: Any, node: Node) -> None:
     broker.SETTINGS.unlink()
     node.active, node.outcome = False, "started"
+    node.peers = {"b": ("abc", "bc")}
     rabbitmq.converge(context(), ROW)
     assert node.calls == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("3\n", "3 queues without a leader were told to elect one"),
+        ("0\n", ""),
+        ("{error,undef}\n", "no queue was told to elect a leader"),
+    ],
+)
+def test_queues_elect_leaders_after_an_outage_of_all(
+    answer: str, said: str, well: Any, node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    node.active, node.outcome, node.elections = False, "started", answer
+    rabbitmq.converge(context(), ROW)
+    assert node.calls == [("elect",)]
+    assert said in caplog.text
+    assert answer != "0\n" or "leader" not in caplog.text
 
 
 def test_a_first_start_has_an_administrator_and_leaves_no_password_behind(

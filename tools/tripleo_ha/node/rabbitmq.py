@@ -45,10 +45,12 @@ def converge(context: Context, row: Row, *, anew: bool = False) -> None:
     if not running and (lacking := room.lacking(room.BROKER, room.RETURN_MB)):
         raise Failure(f"the broker is not started: {lacking}", "make room below /mnt/state; it then starts by itself")
     _cookie(context, unit.name, running)
+    beside: dict[str, Membership] = {}
     if running:
         _users(context)
     else:
-        _before_start(context, row, anew)
+        beside = told_by_peers(context)
+        _before_start(context, row, anew, beside)
     started = _ensure(context, row) != "unchanged"
     broker.apply_settings(context, decide.live_settings(_order(context)), just_started=started)
     with _admin(context) as api:
@@ -61,6 +63,8 @@ def converge(context: Context, row: Row, *, anew: bool = False) -> None:
         _forget_gone(context, api, seen)
     if broker_is_new:
         broker.note_joined()
+    elif not running and not beside:
+        _elect_leaders()
     context.publish(row.service, joined=True, generation=rolling.generation(context.metadata, row))
 
 
@@ -153,9 +157,9 @@ def _cookie(context: Context, unit: str, running: bool) -> None:
     context.changed("rabbitmq: Erlang cookie")
 
 
-def _before_start(context: Context, row: Row, anew: bool) -> None:
+def _before_start(context: Context, row: Row, anew: bool, beside: dict[str, Membership]) -> None:
     me = context.cluster.me.name
-    if broker.has_joined() and (peer := decide.forgotten_by(me, _order(context), told_by_peers(context))):
+    if broker.has_joined() and (peer := decide.forgotten_by(me, _order(context), beside)):
         broker.wipe(me)
         context.changed(f"rabbitmq: data from before this node was removed dropped; {peer} knows it no longer")
     context.publish(row.service, joined=broker.has_joined())
@@ -206,6 +210,17 @@ def _drop_former_self(context: Context, me: str) -> None:
         LOG.warning("rabbitmq: %s; going on, since queues without a leader are left", late.message)
     if stuck:
         LOG.warning("rabbitmq: going on with %d queues that can agree on nothing, as after an outage", stuck)
+
+
+def _elect_leaders() -> None:
+    """After an outage of all, have queues that were being declared in it elect a leader; late or not, all go on."""
+    try:
+        told = broker.elect_leaders()
+    except Failure as failure:
+        LOG.warning("rabbitmq: no queue was told to elect a leader: %s", failure.message)
+        return
+    if told:
+        LOG.info("rabbitmq: %d queues without a leader were told to elect one", told)
 
 
 def _ensure(context: Context, row: Row) -> str:

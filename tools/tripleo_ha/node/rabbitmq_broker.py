@@ -21,10 +21,30 @@ SETTINGS = paths.RUNTIME / "applied" / "rabbitmq-settings"
 CTL_TIMEOUT = 180.0
 COPIES_S = 10
 """Seconds that leaders of queues get to agree on what they were asked; one that is there takes a tenth of that."""
-DROP_COPIES = """
-Node = 'rabbit@{member}',
+QUEUES = """
 Told = erpc:multicall(rabbit_nodes:list_running(), rabbit_quorum_queue, all_replica_states, [], 5000),
 Servers = maps:from_list([States || {{ok, States}} <- Told]),
+Queues = [Q || Q <- rabbit_amqqueue:list(), amqqueue:get_type(Q) =:= rabbit_quorum_queue],
+Elect = fun(Q) ->
+    {{Name, _}} = amqqueue:get_pid(Q),
+    Seen = [{{maps:get(Name, Own), Member}} || {{Member, Own}} <- maps:to_list(Servers), maps:is_key(Name, Own)],
+    Leads = Seen =:= [] orelse lists:keymember(leader, 1, Seen),
+    Leads orelse ra:trigger_election({{Name, element(2, hd(Seen))}}),
+    not Leads
+end,
+"""
+"""What members that run have of quorum queues. No copy that comes back with an empty log stands for election by itself;
+``Elect`` tells one of a queue's to, where none of those that run leads it."""
+ELECT_LEADERS = (
+    QUEUES
+    + """
+length(lists:filter(Elect, Queues)).
+"""
+)
+DROP_COPIES = (
+    QUEUES
+    + """
+Node = 'rabbit@{member}',
 Members = fun(Q) -> maps:get(nodes, amqqueue:get_type_state(Q)) end,
 MayVote = fun(Name, Host) -> Host =/= Node andalso maps:is_key(Name, maps:get(Host, Servers, #{{Name => off}})) end,
 MayAgree = fun(Q) ->
@@ -33,13 +53,10 @@ MayAgree = fun(Q) ->
 end,
 Drop = fun(Q) ->
     {{_, Host, _, Queue}} = amqqueue:get_name(Q),
-    {{Name, _}} = amqqueue:get_pid(Q),
-    Seen = [{{maps:get(Name, Own), Member}} || {{Member, Own}} <- maps:to_list(Servers), maps:is_key(Name, Own)],
-    Seen =:= [] orelse lists:keymember(leader, 1, Seen) orelse ra:trigger_election({{Name, element(2, hd(Seen))}}),
+    Elect(Q),
     rabbit_quorum_queue:delete_member(Host, Queue, Node)
 end,
-Counted = [Q || Q <- rabbit_amqqueue:list(), amqqueue:get_type(Q) =:= rabbit_quorum_queue,
-                lists:member(Node, Members(Q))],
+Counted = [Q || Q <- Queues, lists:member(Node, Members(Q))],
 {{Able, Stuck}} = lists:partition(MayAgree, Counted),
 Streams = fun() -> rabbit_stream_queue:delete_all_replicas(Node), ok end,
 Asks = [Streams | [fun() -> Drop(Q) end || Q <- Able]],
@@ -55,6 +72,7 @@ Dropped = lists:all(
     end, Asked),
 {{Dropped, length(Stuck)}}.
 """
+)
 DROPPED = re.compile(r"\{(true|false),(\d+)\}")
 USER = "rabbitmq"
 
@@ -181,6 +199,19 @@ def drop_copies(member: str, *, through: str = "") -> Copies:
     if (told := DROPPED.fullmatch(answer)) is None:
         raise Failure(f"the broker does not tell what became of the copies on {member}: {answer[:200]}")
     return Copies(told[1] == "true", int(told[2]))
+
+
+def elect_leaders() -> int:
+    """Have queues elect a leader that have none, and return how many were told to.
+
+    A queue that was being declared when all lost their power may have none for good: see :func:`drop_copies`.
+
+    :raises Failure: the broker answers something else than a number.
+    """
+    answer = ctl("eval", ELECT_LEADERS.format()).strip()
+    if not answer.isdecimal():
+        raise Failure(f"the broker does not tell how many queues have no leader: {answer[:200]}")
+    return int(answer)
 
 
 def apply_settings(context: Context, expression: str, *, just_started: bool) -> None:
