@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from tripleo_ha.devtest.convergence import follows, generation, judge
+from tripleo_ha.devtest.convergence import follows, judge
 from tripleo_ha.metadata import schema
+from tripleo_ha.node.rolling import of_controller
 
 HANDED: dict[str, Any] = {
     "cluster": {"nodes": [{"name": "a"}]},
@@ -22,7 +23,7 @@ ACCEPTED: dict[str, Any] = {
 
 
 def report(accepted: dict[str, Any] = ACCEPTED, **fields: Any) -> dict[str, Any]:
-    return {"generation": generation(accepted), "ok": True, **fields}
+    return {"generation": of_controller(accepted), "ok": True, **fields}
 
 
 def test_defaults_and_derived_values_are_no_difference() -> None:
@@ -99,8 +100,8 @@ def test_failures_are_named() -> None:
 
 def test_generation_is_the_same_on_every_node() -> None:
     other = {**ACCEPTED, "node": {"name": "b"}, "derived": {}}
-    assert generation(other) == generation(ACCEPTED)
-    assert generation({**ACCEPTED, "base": {"x": 1}}) != generation(ACCEPTED)
+    assert of_controller(other) == of_controller(ACCEPTED)
+    assert of_controller({**ACCEPTED, "base": {"x": 1}}) != of_controller(ACCEPTED)
 
 
 def test_generation_is_that_of_the_node(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,10 @@
 """Whether a node has converged on what it was handed, judged from what it left in its runtime directory; pure."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from tripleo_ha.metadata import schema
+from tripleo_ha.node import rolling
 
 DERIVED = "derived"
 """What a node adds to the metadata beside the defaults."""
@@ -30,18 +29,12 @@ def judge(
     kept = {key: value for key, value in accepted.items() if key != DERIVED}
     if not follows(kept, handed, schema.with_defaults(handed)):
         return False, "still has its former metadata"
-    if converged is None or converged.get("generation") != generation(accepted):
+    if converged is None or converged.get("generation") != rolling.of_controller(accepted):
         return False, "at its first run with this metadata"
     if not converged.get("ok"):
         failures = converged.get("failures") or {}
         return False, "; ".join(f"{name}: {one_line(str(why))}" for name, why in failures.items()) or "not converged"
     return True, ""
-
-
-def generation(accepted: Mapping[str, Any]) -> str:
-    """Return the generation of accepted metadata: a digest of what all nodes have in common."""
-    common = {key: value for key, value in accepted.items() if key not in ("node", "derived")}
-    return hashlib.sha256(json.dumps(common, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def follows(accepted: Any, handed: Any, filled: Any) -> bool:
