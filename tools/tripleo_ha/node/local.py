@@ -1,37 +1,12 @@
-"""The engines of this very node, reached with the rights that only its root has."""
+"""RabbitMQ of this very node, reached with the rights that only its root has."""
 
 import base64
-import contextlib
 import json
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import pymysql
-
-MYSQL_SOCKET = "/run/mysqld/mysqld.sock"
 MANAGEMENT_URL = "http://127.0.0.1:15672"
-
-
-@contextlib.contextmanager
-def mysql_root(timeout: int = 5) -> Iterator["pymysql.connections.Connection[Any]"]:
-    """Yield a connection to the local MariaDB as root, autocommitting, closed at the end.
-
-    :param timeout: seconds, for connecting and for each answer.
-    :raises pymysql.MySQLError: the server is not there or refuses.
-    """
-    connection = pymysql.connect(
-        unix_socket=MYSQL_SOCKET,
-        user="root",
-        autocommit=True,
-        connect_timeout=timeout,
-        read_timeout=timeout,
-        write_timeout=timeout,
-    )
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 class Management:

@@ -13,9 +13,9 @@ import pymysql
 
 from tripleo_ha import endpoints, paths, table
 from tripleo_ha.errors import Failure
-from tripleo_ha.node import exposure, fencing, haproxy, procfs, trial
+from tripleo_ha.node import exposure, fencing, haproxy, procfs, sql, trial
 from tripleo_ha.node.facts import BrokerMember, NodeFacts
-from tripleo_ha.node.local import Management, mysql_root
+from tripleo_ha.node.local import Management
 from tripleo_ha.run import run
 from tripleo_ha.table import Row
 
@@ -108,9 +108,9 @@ def _failed_units() -> tuple[str, ...]:
 
 
 def _galera() -> dict[str, str]:
-    with mysql_root() as connection, connection.cursor() as cursor:
-        cursor.execute("SHOW GLOBAL STATUS WHERE Variable_name LIKE 'wsrep%'")
-        return {str(name): str(value) for name, value in cursor.fetchall()}
+    with sql.root(timeout=5) as connection:
+        found = sql.query(connection, "SHOW GLOBAL STATUS WHERE Variable_name LIKE 'wsrep%'")
+    return {str(name): str(value) for name, value in found}
 
 
 def _broker(metadata: Mapping[str, Any]) -> tuple[BrokerMember, ...]:

@@ -14,11 +14,13 @@ from typing import Any
 from urllib.parse import quote
 
 from tripleo_ha.errors import Failure
-from tripleo_ha.node.local import Management, mysql_root
+from tripleo_ha.node import sql
+from tripleo_ha.node.local import Management
 
 NAME = re.compile(r"tripleo_ha_(verify|chaos)_[0-9a-f]{8}")
 PASSWORD = re.compile(r"[0-9A-Za-z]{16,64}")
 VHOST = quote("/", safe="")
+ANSWER_S = 5
 Request = Mapping[str, Any]
 Metadata = Mapping[str, Any]
 BANK_ACCOUNTS = 8
@@ -59,7 +61,7 @@ def close_account(request: Request, metadata: Metadata) -> dict[str, Any]:
     """Remove all that :func:`open_account` and its user made; nothing there is no error."""
     name = _name(request)
     if "mysql" in metadata:
-        with mysql_root() as connection, connection.cursor() as cursor:
+        with sql.root(ANSWER_S) as connection, connection.cursor() as cursor:
             cursor.execute(f"DROP DATABASE IF EXISTS {name}")
             cursor.execute(f"DROP USER IF EXISTS {name}@'%'")
     if "rabbit" in metadata:
@@ -75,7 +77,7 @@ def rows(request: Request, _metadata: Metadata) -> dict[str, Any]:
     """
     name = _name(request)
     wanted = set(request["ids"])
-    with mysql_root() as connection, connection.cursor() as cursor:
+    with sql.root(ANSWER_S) as connection, connection.cursor() as cursor:
         cursor.execute("SET SESSION wsrep_sync_wait=1")
         cursor.execute(f"SELECT id FROM {name}.written")  # noqa: S608 — the name has been matched
         held = {row[0] for row in cursor.fetchall()}
@@ -88,7 +90,7 @@ def lists(request: Request, _metadata: Metadata) -> dict[str, Any]:
     The answer is ``{"lists": {key: [value, …]}, "bank": {account: balance}}``.
     """
     name = _name(request)
-    with mysql_root(timeout=60) as connection, connection.cursor() as cursor:
+    with sql.root(timeout=60) as connection, connection.cursor() as cursor:
         cursor.execute("SET SESSION wsrep_sync_wait=1")
         cursor.execute(f"SELECT id, items FROM {name}.lists")  # noqa: S608 — the name has been matched
         held = {key: json.loads(items) for key, items in cursor.fetchall()}
@@ -160,7 +162,7 @@ def _close_broker(api: Management, name: str) -> None:
 
 
 def _open_schema(name: str, password: str, campaign: bool) -> None:
-    with mysql_root() as connection, connection.cursor() as cursor:
+    with sql.root(ANSWER_S) as connection, connection.cursor() as cursor:
         cursor.execute(f"CREATE DATABASE IF NOT EXISTS {name}")
         for table, columns in (TABLES | CAMPAIGN_TABLES if campaign else TABLES).items():
             cursor.execute(f"CREATE TABLE IF NOT EXISTS {name}.{table} ({columns}) ENGINE=InnoDB")
