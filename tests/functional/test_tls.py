@@ -17,6 +17,7 @@ from tripleo_ha.errors import Failure
 from tripleo_ha.metadata import authority
 from tripleo_ha.metadata.generate import Description, numbered
 from tripleo_ha.metadata.passwords import Passwords
+from tripleo_ha.run import run
 from tripleo_ha.verify import client
 from tripleo_ha.verify.client import Trust
 from tripleo_ha.verify.runner import KEYSTONE_PORT, PUBLIC, Target
@@ -36,7 +37,7 @@ def test_nobody_is_answered_in_the_clear_or_with_an_old_protocol(target: Target,
     with pytest.raises(ssl.SSLCertVerificationError):
         in_client(target, lambda: client.issue_token(address, KEYSTONE_PORT, password, trust=wrong))
     old = ["openssl", "s_client", "-connect", f"{address}:{KEYSTONE_PORT}", "-tls1_1"]
-    assert bed.client_run(old, input="", check=False).returncode != 0
+    assert run(bed.client_argv(old), timeout=60, input="", check=False).returncode != 0
 
 
 def test_a_renewed_certificate_is_loaded_and_nobody_notices(target: Target, bed: Bed, summary: Summary) -> None:

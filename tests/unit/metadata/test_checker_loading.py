@@ -180,7 +180,7 @@ def test_large_and_deep_inputs_end_quickly(monkeypatch: pytest.MonkeyPatch) -> N
 def test_overflowing_number_is_not_finite() -> None:
     document = loading.load(Input("a.json", b'{"a": 1e999}'))
     assert math.isinf(document.value["a"])
-    assert document.node.at(("a",)) == Node(Mark(1, 7, 5))
+    assert document.node.child("a") == Node(Mark(1, 7, 5))
 
 
 def test_place_of_what_is_not_there_is_its_parents() -> None:
@@ -189,8 +189,6 @@ def test_place_of_what_is_not_there_is_its_parents() -> None:
     assert node.mark_of(("a", 7), on_key=False) == Mark(1, 1, 1)
     assert node.mark_of(("x",), on_key=True) == node.mark
     assert node.mark_of((), on_key=False) == node.mark
-    assert node.at(("a", "b")) is None
-    assert node.at(("x", "y")) is None
 
 
 def test_names_that_cannot_be_read(tmp_path: Path) -> None:

@@ -255,6 +255,6 @@ def test_the_first_node_makes_secrets_known_only_when_the_others_have_them(clock
     late = {"published": {"pacemaker": {"fence_secrets": "of before"}}}
     answers = iter([late, late, ready, ready])
     monkeypatch.setattr(type(here), "peer", lambda self, node, timeout=2.0: next(answers))
-    fencing.wait_for_secrets(here, given.PACEMAKER)
+    fencing.wait_for_secrets(here)
     assert next(answers, None) is None
-    fencing.wait_for_secrets(context(document(), me=1), given.PACEMAKER)
+    fencing.wait_for_secrets(context(document(), me=1))

@@ -28,7 +28,6 @@ done
 exec tail -n 200 "$0"
 """
 """Shows the journal that a node left, or else the end of its console."""
-Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Action = Callable[[argparse.Namespace, Path], int]
 
 

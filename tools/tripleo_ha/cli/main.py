@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from tripleo_ha.errors import Failure, UsageError
+from tripleo_ha.errors import Failure
 
 COMMANDS = {
     "build": "build the controller image",
@@ -28,9 +28,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if argv is None else argv)
     try:
         sys.exit(_run(given))
-    except UsageError as error:
-        print(f"tripleo-ha: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(error.exit_code)
     except Failure as failure:
         print(f"tripleo-ha: {failure}", file=sys.stderr)  # noqa: T201
         sys.exit(failure.exit_code)

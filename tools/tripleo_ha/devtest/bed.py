@@ -101,21 +101,6 @@ class Bed:
             raise Failure("the networks of this bed are not there", "`tools/devtest` brings them back")
         return ["nsenter", f"--net={network.NAMESPACES / self.netns}", "--", *argv]
 
-    def client_run(
-        self,
-        argv: Sequence[str],
-        *,
-        timeout: float = 60,
-        input: str | None = None,
-        env: Mapping[str, str] | None = None,
-        check: bool = True,
-    ) -> Completed:
-        """Run a command of this machine in the client's network namespace.
-
-        In-process sockets there: run ``[sys.executable, "-m", "…"]`` through this.
-        """
-        return run(self.client_argv(argv), timeout=timeout, input=input, env=env, check=check)
-
     def power_off(self, node: str) -> None:
         """Cut the node's power: its links go down, then everything in it is killed at once. Its BMC cannot boot it."""
         with power.held(self.node(node)):

@@ -1,4 +1,4 @@
-"""The schemas: reading them, walking them, filling in their defaults. Validation is in ``check``."""
+"""The schemas: reading them, walking them, filling in their defaults. Validation is in ``validation``."""
 
 import copy
 import functools
@@ -30,12 +30,6 @@ def read(name: str) -> dict[str, Any]:
 def sections() -> tuple[str, ...]:
     """Return the top-level keys that are ours, in the order of the root schema."""
     return tuple(key for key, value in read(ROOT)["properties"].items() if "$ref" in value)
-
-
-@functools.cache
-def foreign_keys() -> frozenset[str]:
-    """Return the top-level keys that the agents, Heat or an editor put beside ours; their content is not checked."""
-    return frozenset(key for key, value in read(ROOT)["properties"].items() if "x-owner" in value)
 
 
 def names() -> tuple[str, ...]:

@@ -40,13 +40,6 @@ class Node:
             return self.children[part]
         return None
 
-    def at(self, path: Path) -> "Node | None":
-        """Return the node at the end of a path, or None."""
-        node: Node | None = self
-        for part in path:
-            node = node.child(part) if node else None
-        return node
-
     def mark_of(self, path: Path, *, on_key: bool) -> Mark:
         """Return the place of a key or of its value; what is not there has its nearest parent's place."""
         node, mark = self, self.mark

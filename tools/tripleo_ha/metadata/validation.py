@@ -47,23 +47,6 @@ def check_root(document: Any) -> list[Finding]:
     return _findings(_root_validator(), document, ())
 
 
-def registry() -> Any:
-    """Return a ``referencing.Registry`` of all schemas, by file name, that never fetches anything."""
-    import referencing
-    from referencing.jsonschema import DRAFT202012
-
-    resources = [(f"{name}.json", DRAFT202012.create_resource(schema.read(name))) for name in schema.names()]
-    return referencing.Registry().with_resources(resources)
-
-
-def document_validator() -> Validator:
-    """Return a validator of whole documents that follows the root schema's references."""
-    validator: Validator = _validator_class()(
-        schema.read(schema.ROOT), registry=registry(), format_checker=_format_checker()
-    )
-    return validator
-
-
 @functools.cache
 def _validator(name: str) -> Validator:
     return of_schema(schema.read(name))

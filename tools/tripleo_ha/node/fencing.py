@@ -59,7 +59,7 @@ def write_secrets(context: Context, row: Row) -> None:
     context.publish(row.service, fence_secrets=_generation(context))
 
 
-def wait_for_secrets(context: Context, row: Row) -> None:
+def wait_for_secrets(context: Context) -> None:
     """Have the first node wait until the others have the secrets that it is about to make known to them.
 
     :raises TimedOut: one that answers has not got them.

@@ -37,7 +37,7 @@ def converge(context: Context, row: Row) -> None:
             units.start(unit.name)
             context.changed(f"{row.service}: {unit.name} started")
     context.publish(row.service, pacemaker_runs=True)
-    fencing.wait_for_secrets(context, row)
+    fencing.wait_for_secrets(context)
     configure(context, row, ())
     if context.cluster.i_am_first:
         forget_departed(context, row)

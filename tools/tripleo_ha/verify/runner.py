@@ -136,8 +136,8 @@ def verify(target: Target) -> list[CheckResult]:
     observers = Observers(target)
     try:
         told = {node: observers.inside(target.facts, node) for node in target.transport.nodes}
-        answers = [(row, listener) for row in target.rows for listener in row.balanced if listener.protocol == "http"]
-        pending = [check for row, listener in answers for check in _http(target, observers, listener)]
+        answering = [each for row in target.rows for each in row.balanced if each.protocol == "http"]
+        pending = [check for listener in answering for check in _http(target, observers, listener)]
         token = observers.outside(_token, target) if target.has("keystone") else None
         offered = observers.outside(_catalogue, target) if target.has("keystone") else None
         results = _trial(target, observers)
