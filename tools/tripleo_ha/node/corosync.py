@@ -2,8 +2,6 @@
 
 import base64
 import json
-import os
-import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -26,16 +24,7 @@ MEMBER_TIMEOUT = 15.0
 def write_key(context: Context) -> None:
     """Write the key of the metadata, which is base64, as the bytes that Corosync reads."""
     key = base64.b64decode(context.metadata["pacemaker"]["corosync_authkey"], validate=True)
-    if AUTHKEY.exists() and AUTHKEY.read_bytes() == key and AUTHKEY.stat().st_mode & 0o777 == 0o400:
-        return
-    AUTHKEY.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=AUTHKEY.parent, prefix=".authkey.")
-    with os.fdopen(handle, "wb") as stream:
-        os.fchmod(stream.fileno(), 0o400)
-        stream.write(key)
-        stream.flush()
-        os.fsync(stream.fileno())
-    Path(temporary).replace(AUTHKEY)
+    write_file(AUTHKEY, key, mode=0o400)
 
 
 def ensure(context: Context, row: Row, unit: Unit) -> None:
