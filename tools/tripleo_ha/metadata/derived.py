@@ -19,8 +19,6 @@ CONTROL = "control"
 MYSQL_PORT = 3306
 AMQP_PORT = 5672
 MEMCACHED_PORT = 11211
-LARGEST_QUORUM_QUEUE = 5
-"""More members than this make a queue slower and, with a majority of 3, no safer in practice (RabbitMQ's guide)."""
 
 
 def derive(metadata: Mapping[str, Any], cluster: Cluster, rows: Sequence[Row]) -> dict[str, Any]:
@@ -40,7 +38,7 @@ def derive(metadata: Mapping[str, Any], cluster: Cluster, rows: Sequence[Row]) -
     derived: dict[str, Any] = {
         "node": _node(cluster.me),
         "nodes": [_node(node) for node in cluster.nodes],
-        "quorum_cluster_size": min(len(cluster.nodes), LARGEST_QUORUM_QUEUE),
+        "quorum_cluster_size": min(len(cluster.nodes), rabbitmq.LARGEST_QUEUE_GROUP),
         "galera_address": "gcomm://" + ",".join(addresses),
         "galera_donors": _donors(cluster),
         "memcached_servers": ",".join(f"{address}:{MEMCACHED_PORT}" for address in cached),

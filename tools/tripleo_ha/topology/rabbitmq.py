@@ -12,6 +12,7 @@ from typing import Any
 from tripleo_ha.table import Broker, Row
 
 LARGEST_QUEUE_GROUP = 5
+"""More members than this make a queue slower and, with a majority of 3, no safer in practice (RabbitMQ's guide)."""
 SALT_BYTES = 4
 MARK_LENGTH = 6
 MARK_ROUNDS = 20_000

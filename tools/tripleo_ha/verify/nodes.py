@@ -10,6 +10,7 @@ from tripleo_ha.cluster import Cluster
 from tripleo_ha.node.facts import NodeFacts, Socket
 from tripleo_ha.table import Row
 from tripleo_ha.topology import fencing as topology
+from tripleo_ha.verify.balanced import broker_host
 from tripleo_ha.verify.result import CheckResult, Problem, listed
 
 Facts = Sequence[NodeFacts]
@@ -66,7 +67,7 @@ def broker(facts: Facts, cluster: Cluster) -> CheckResult:
     wanted = {node.name for node in cluster.nodes}
     bad = []
     for each in facts:
-        running = {_host(member.name) for member in each.broker if member.running}
+        running = {broker_host(member.name) for member in each.broker if member.running}
         if running != wanted:
             bad.append(f"{each.node} sees running: {listed(running)}")
         bad += [f"{each.node} sees stopped: {member.name}" for member in each.broker if not member.running]
@@ -190,10 +191,6 @@ def _named(socket: Socket, ip: str, cluster: Cluster, rows: Iterable[Row]) -> bo
 def _system(socket: Socket, ssh: bool) -> bool:
     known = (socket.transport, socket.port) in SYSTEM and socket.processes == ("systemd-network",)
     return known or (ssh and socket.port == SSH and set(socket.processes) <= {"sshd", "systemd"})
-
-
-def _host(member: str) -> str:
-    return member.partition("@")[2].partition(".")[0] or member
 
 
 def _result(name: str, bad: Sequence[str], good: str) -> CheckResult:
