@@ -19,18 +19,20 @@ def node(state: Path, name: str, host: int) -> BedNode:
 
 
 def boot_argv(
-    target: BedNode, machine: str, ident: str, options: Sequence[str], environment: Mapping[str, str], script: str
+    target: BedNode, state: Path, netns: str, options: Sequence[str], environment: Mapping[str, str], script: str
 ) -> list[str]:
     """Return the command that starts the node as a container, in the keeper's namespaces.
 
+    :param state: the bed's directory, and with ``netns`` what makes its machine-id and name unlike another bed's.
     :param options: further ones of ``systemd-nspawn``.
     :param script: of ``bash``, as a path within.
     """
     return [
         "systemd-nspawn", "--quiet", "--settings=no", "--register=no", "--keep-unit", "--as-pid2",
-        f"--directory={target.directory / 'root'}", f"--machine={machine}", f"--hostname={target.name}",
-        f"--uuid={ident}", "--network-namespace-path=/run/netns/node", "--console=pipe", "--link-journal=no",
-        "--resolv-conf=off", "--timezone=off", *options,
+        f"--directory={target.directory / 'root'}", f"--machine={netns}-{target.name}",
+        f"--hostname={target.name}", f"--uuid={machine_id(state, target)}",
+        "--network-namespace-path=/run/netns/node", "--console=pipe", "--link-journal=no", "--resolv-conf=off",
+        "--timezone=off", *options,
         *(f"--setenv={name}={value}" for name, value in environment.items()),
         "/bin/bash", script,
     ]  # fmt: skip
@@ -57,11 +59,6 @@ def ensure(
         return False
     container.start(target, cgroup / target.name, netns, boot)
     return True
-
-
-def machine(state: Path, target: BedNode, netns: str) -> tuple[str, str]:
-    """Return the name of the node's container and its machine-id."""
-    return f"{netns}-{target.name}", machine_id(state, target)
 
 
 def runs(target: BedNode, cgroup: Path) -> bool:

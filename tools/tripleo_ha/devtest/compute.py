@@ -22,13 +22,12 @@ from tripleo_ha.waiting import wait_for
 
 NAME = "compute-0"
 HOST = 60
-NEEDS = ("nova", "neutron")
-"""Metadata keys of the services that it belongs to."""
 SHARED: Mapping[str, Mapping[str, Any]] = {
     "nova": {"sections": ("messaging",)},
     "neutron": {"sections": ("messaging", "networking"), "credentials": ()},
 }
-"""What of the service's row its own file has as well, as arguments of :class:`tripleo_ha.table.Oslo`."""
+"""The services that it belongs to, and what of their rows its own files have as well, as arguments of
+:class:`tripleo_ha.table.Oslo`."""
 AT = "/etc/compute"
 SHOWN = "compute"
 READY_TIMEOUT = 180.0
@@ -61,8 +60,7 @@ wait -n
 
 def runs(record: Record) -> bool:
     """Whether a bed has a compute node: its controllers have what it belongs to."""
-    schemas = Path(record.image_root) / "usr/share/tripleo-ha/schemas"
-    return record.profile == "full" and all((schemas / f"{key}.json").exists() for key in NEEDS)
+    return record.profile == "full" and all(map(record.knows, SHARED))
 
 
 def node(state: Path) -> BedNode:
@@ -175,7 +173,7 @@ def ensure(bed: Bed, document: Mapping[str, Any]) -> bool:
         beside.bind(target, SHOWN, AT),
         beside.bind(target, "state", "/var/lib/nova", writable=True),
     ]
-    boot = beside.boot_argv(target, *beside.machine(bed.state, target, bed.netns), options, {}, f"{AT}/start")
+    boot = beside.boot_argv(target, bed.state, bed.netns, options, {}, f"{AT}/start")
     wanted = {f"{SHOWN}/{name}": text for name, text in files(document, target.ip).items()}
     return beside.ensure(target, bed.cgroup, bed.netns, Path(bed.record.image_root), wanted, boot)
 

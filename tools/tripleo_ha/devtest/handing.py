@@ -33,15 +33,13 @@ def generated(bed: Bed) -> dict[str, dict[str, Any]]:
         overrides["pacemaker"] = {"fencing": bmcs.fencing(bed.state, bed.nodes)}
     if storage.runs(bed.record):
         overrides |= storage.metadata(bed.state)
-    schemas = Path(bed.record.image_root) / "usr/share/tripleo-ha/schemas"
-    # The gate of an older image refuses a key that it does not know.
-    services = [key for key in profile(bed.record.profile) if key in CORE or (schemas / f"{key}.json").exists()]
+    services = [key for key in profile(bed.record.profile) if key in CORE or bed.record.knows(key)]
     if "neutron" in services:
         overrides["neutron"] = NETWORKING
     if "gnocchi" in services:
         overrides["ceilometer"] = {"polling_interval_s": POLLING_S}
     wanted = Description(numbered(len(bed.nodes)), services=tuple(services), overrides=overrides, allow_even=True)
-    if not (schemas / "tls.json").exists():
+    if not bed.record.knows("tls"):
         return generate(wanted, passwords.ensure(bed.passwords_file, CORE))
     return generate(wanted, authority.ensure(bed.passwords_file, wanted, datetime.now(UTC)))
 

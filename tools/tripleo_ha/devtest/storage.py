@@ -71,8 +71,7 @@ wait -n
 
 def runs(record: Record) -> bool:
     """Whether a bed has storage: its nodes can use it, and fence each other, which using it takes."""
-    schemas = Path(record.image_root) / "usr/share/tripleo-ha/schemas"
-    return record.profile == "full" and record.fencing and (schemas / "cinder_volume.json").exists()
+    return record.profile == "full" and record.fencing and record.knows("cinder_volume")
 
 
 def node(state: Path) -> BedNode:
@@ -167,8 +166,7 @@ def ensure(state: Path, cgroup: Path, netns: str, from_root: Path) -> bool:
     target, known = node(state), secrets(state)
     binds = [beside.bind(target, "ceph", "/etc/ceph"), beside.bind(target, "state", "/var/lib/ceph", writable=True)]
     environment = {"ADDRESS": target.ip, "FSID": known["fsid"], "OSD": known["osd"], "POOL": POOL}
-    machine = beside.machine(state, target, netns)
-    boot = beside.boot_argv(target, *machine, binds, environment, "/etc/ceph/start")
+    boot = beside.boot_argv(target, state, netns, binds, environment, "/etc/ceph/start")
     wanted = {f"ceph/{name}": text for name, text in files(known, target.ip).items()}
     return beside.ensure(target, cgroup, netns, from_root, wanted, boot)
 

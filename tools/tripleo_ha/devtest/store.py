@@ -30,6 +30,10 @@ class Record:
     fencing: bool = False
     profile: str = "core"
 
+    def knows(self, key: str) -> bool:
+        """Whether nodes of the image take a metadata key; those of an older one refuse what they do not know."""
+        return (Path(self.image_root) / "usr/share/tripleo-ha/schemas" / f"{key}.json").exists()
+
 
 def record_file(state: Path) -> Path:
     """Return the file that makes a directory the state of a bed."""
