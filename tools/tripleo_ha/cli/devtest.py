@@ -40,15 +40,15 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         epilog=f"example: {SCALE_VARIABLE}=3 tools/devtest    (then: tools/devtest status)",
     )
     parser.add_argument("--state", type=Path, metavar="DIR", help="where the bed is kept (default: .devtest)")
-    parser.set_defaults(run=partial(_call, _up, True))
-    _defaults_of_up(parser)
     verbs = parser.add_subparsers(metavar="COMMAND", title="commands (default: up)")
-    _add_whole(verbs)
+    up = _add_whole(verbs)
+    parser.set_defaults(**vars(up.parse_args([])))
     _add_nodes(verbs)
     _add_inside(verbs)
 
 
-def _add_whole(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_whole(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+    """Declare the commands for the whole bed, and return that of ``up``."""
     up = _verb(verbs, "up", _up, "make the cluster, or complete what is there of it, and verify it", locks=True)
     up.add_argument("--scale", metavar="N", help=f"controllers: 1, 3, 5 (default: ${SCALE_VARIABLE}, else 3)")
     up.add_argument(
@@ -74,8 +74,8 @@ def _add_whole(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     status.add_argument("--format", choices=("table", "json"), default="table")
     _verb(verbs, "timeline", _timeline, "show where the time of the last call went")
     _verb(verbs, "down", _down, "clear everything away", locks=True)
-    run = _verb(verbs, "run", _run, "run a command of this machine where the cluster's clients are")
-    _rest(run)
+    _rest(_verb(verbs, "run", _run, "run a command of this machine where the cluster's clients are"))
+    return up
 
 
 def _add_nodes(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -126,20 +126,6 @@ def _node(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 def _rest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- CMD", help="the command and its arguments")
-
-
-def _defaults_of_up(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(
-        scale=None,
-        allow_even=False,
-        force_build=False,
-        image_root=None,
-        no_verify=False,
-        timeout=900.0,
-        disk_mb=None,
-        fencing=None,
-        profile=None,
-    )
 
 
 def _seconds(text: str) -> float:
