@@ -50,6 +50,11 @@ class Cluster:
         return tuple(node for node in self.nodes if node != self.me)
 
     @property
+    def before_me(self) -> tuple[Node, ...]:
+        """The members that a change reaches before this node."""
+        return self.nodes[: self.me.index]
+
+    @property
     def i_am_first(self) -> bool:
         """Whether this node does the work that is done once per cluster."""
         return self.me.index == 0

@@ -89,7 +89,7 @@ def _was_reloaded(context: Context, wanted: str) -> bool:
 
     One reload reaches every member, and another one while keys are being exchanged throws members out.
     """
-    for node in context.cluster.nodes[: context.cluster.me.index]:
+    for node in context.cluster.before_me:
         if context.peer(node) is None:
             continue
         what = f"{node.name} to have the cluster reload its Corosync configuration"

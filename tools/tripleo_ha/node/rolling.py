@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tripleo_ha import paths
@@ -69,11 +69,7 @@ def announce(context: Context) -> None:
 
 def all_done(context: Context) -> bool:
     """Tell whether every other controller has converged on this one's generation."""
-    wanted = of_controller(context.metadata)
-    try:
-        return all(is_done(context.peer(node), wanted) for node in context.cluster.peers)
-    except Stopped:
-        return False
+    return _are_done(context, context.cluster.peers)
 
 
 def image() -> str:
@@ -90,18 +86,19 @@ def same_image(context: Context) -> bool:
 
 def is_my_turn(context: Context) -> bool:
     """Tell, without waiting, whether every controller before this one has converged on this one's generation."""
+    return _are_done(context, context.cluster.before_me)
+
+
+def _are_done(context: Context, nodes: Iterable[Node]) -> bool:
     wanted = of_controller(context.metadata)
     try:
-        return all(is_done(context.peer(node), wanted) for node in context.cluster.nodes[: context.cluster.me.index])
+        return all(is_done(context.peer(node), wanted) for node in nodes)
     except Stopped:
         return False
 
 
 def wait_turn(
-    context: Context,
-    row: Row,
-    healthy: Judge = lambda told: True,
-    timeout: float = TURN_TIMEOUT,
+    context: Context, row: Row, healthy: Judge = lambda told: True, timeout: float = TURN_TIMEOUT
 ) -> None:
     """Wait until every node before this one has converged on this generation, all of it, and is healthy.
 
@@ -112,7 +109,7 @@ def wait_turn(
     :raises TimedOut: naming the node that was waited for.
     """
     wanted = of_controller(context.metadata)
-    for node in context.cluster.nodes[: context.cluster.me.index]:
+    for node in context.cluster.before_me:
 
         def turn_has_come(node: Node = node) -> bool:
             told = context.peer(node)
