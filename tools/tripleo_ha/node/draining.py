@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tripleo_ha import paths
+from tripleo_ha.endpoints import host
 from tripleo_ha.errors import TimedOut
 from tripleo_ha.files import write_file
 from tripleo_ha.node.context import LOG, Context
@@ -96,7 +97,7 @@ def statistics(context: Context) -> list[Statistics]:
         (listener.port for row in context.rows for listener in row.listeners if listener.name == "statistics"), 0
     )
     password = context.metadata["haproxy"]["stats_password"]
-    urls = [f"http://{f'[{node.ip}]' if ':' in node.ip else node.ip}:{port}/;csv" for node in context.cluster.nodes]
+    urls = [f"http://{host(node.ip)}:{port}/;csv" for node in context.cluster.nodes]
     with ThreadPoolExecutor(len(urls)) as pool:
         return [told for told in pool.map(lambda url: _ask(url, password), urls) if told]
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tripleo_ha.endpoints import host
+
 PROVIDER_FILE = "/etc/mysql/mariadb.conf.d/95-tripleo-ha-provider.cnf"
 EXTRA_FILE = "/etc/mysql/mariadb.conf.d/99-tripleo-ha-extra.cnf"
 RETRANSMISSION = "PT0.1S"
@@ -32,7 +34,7 @@ def timings(failure_detection_s: float) -> dict[str, str]:
 
 def provider_file(mysql: Mapping[str, Any], ip: str) -> str:
     """Return the content of ``PROVIDER_FILE`` for the metadata section ``mysql`` and this node's address."""
-    address = f"[{ip}]" if ":" in ip else ip
+    address = host(ip)
     options = {
         "gmcast.listen_addr": f"tcp://{address}:4567",
         "ist.recv_bind": address,

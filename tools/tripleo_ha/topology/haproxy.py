@@ -5,8 +5,7 @@ the same port of every controller. Mode ``single`` keeps one writer in a stick t
 """
 
 import hashlib
-import ipaddress
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tripleo_ha import endpoints
@@ -189,7 +188,8 @@ def _statistics(cluster: Cluster, port: int, password: str) -> Iterator[str]:
     yield f"    user admin insecure-password {quote(password)}"
     yield "\nfrontend statistics"
     yield "    mode http"
-    for ip in _unique([cluster.me.ip, *(vip.ip for name, vip in cluster.virtual_ips.items() if name == "control")]):
+    control = (vip.ip for name, vip in cluster.virtual_ips.items() if name == "control")
+    for ip in dict.fromkeys((cluster.me.ip, *control)):
         yield f"    bind {_end(ip, port)}"
     yield "    maxconn 50"
     yield "    timeout client 10s"
@@ -331,8 +331,4 @@ def _unchecked(listener: Listener, cluster: Cluster) -> Iterator[str]:
 
 
 def _end(ip: str, port: int) -> str:
-    return f"[{ip}]:{port}" if ipaddress.ip_address(ip).version == 6 else f"{ip}:{port}"
-
-
-def _unique(items: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(items))
+    return f"{endpoints.host(ip)}:{port}"
