@@ -12,8 +12,18 @@ RUNTIME = Path("/run/tripleo-ha")
 """What a boot forgets: accepted metadata, published facts, what was applied to which process."""
 
 
+def in_checkout() -> bool:
+    """Whether this is the package of a checkout, and not an installed one."""
+    return (CHECKOUT / "setup.cfg").exists()
+
+
+def workplace() -> Path:
+    """Return where what is made is kept unless somebody says otherwise: at the top of the checkout, or here."""
+    return CHECKOUT if in_checkout() else Path.cwd()
+
+
 def _shipped(name: str) -> Path:
-    if (CHECKOUT / "setup.cfg").exists():
+    if in_checkout():
         return CHECKOUT / name
     baked = IMAGE_SHARE / name
     return baked if baked.is_dir() else PACKAGE / f"_{name}"

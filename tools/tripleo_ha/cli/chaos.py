@@ -95,7 +95,7 @@ def _campaign(arguments: argparse.Namespace) -> int:
     minutes = arguments.budget or (MINUTES if random and arguments.count is None else None)
     seconds = None if minutes is None else minutes * 60
     first, faults = sequence(names, seed, count=arguments.count, seconds=seconds)
-    directory = (arguments.directory or new_directory(seed, _reports())).absolute()
+    directory = (arguments.directory or new_directory(seed, paths.workplace() / "reports" / "chaos")).absolute()
     if (directory / "campaign.json").exists():
         raise UsageError(f"{directory} holds a campaign already", "leave --directory out, or name a new one")
     directory.mkdir(parents=True, exist_ok=True)
@@ -185,10 +185,6 @@ def check_extra() -> None:
     """
     if lacking := [name for module, name in NEEDED.items() if importlib.util.find_spec(module) is None]:
         raise UsageError(f"chaos needs {', '.join(lacking)}", "install the extra: tools/bootstrap chaos")
-
-
-def _reports() -> Path:
-    return (paths.CHECKOUT if (paths.CHECKOUT / "setup.cfg").exists() else Path.cwd()) / "reports" / "chaos"
 
 
 def _minutes(text: str) -> float:

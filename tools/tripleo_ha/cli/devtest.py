@@ -135,8 +135,8 @@ def _seconds(text: str) -> float:
 
 
 def default_state() -> Path:
-    """Return where a bed is kept unless ``--state`` says otherwise: at the top of the checkout, or here."""
-    return (paths.CHECKOUT if (paths.CHECKOUT / "setup.cfg").exists() else Path.cwd()) / ".devtest"
+    """Return where a bed is kept unless ``--state`` says otherwise."""
+    return paths.workplace() / ".devtest"
 
 
 def _call(action: Action, locks: bool, arguments: argparse.Namespace) -> int:

@@ -204,8 +204,7 @@ def image(wish: Wish, progress: Progress) -> tuple[Path, str]:
 
 def cache() -> Path:
     """Return where what is built for beds is kept."""
-    in_checkout = (paths.CHECKOUT / "setup.cfg").exists()
-    return paths.CHECKOUT / ".build" if in_checkout else Path("/var/cache/tripleo-ha")
+    return paths.CHECKOUT / ".build" if paths.in_checkout() else Path("/var/cache/tripleo-ha")
 
 
 def upgrade(bed: Bed, root: Path, checksum: str, progress: Progress) -> store.Record:
