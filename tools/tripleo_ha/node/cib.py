@@ -18,6 +18,7 @@ DIRECTORY = Path("/var/lib/pacemaker/cib")
 FILE = DIRECTORY / "cib.xml"
 USER = "hacluster"
 TIMEOUT = 30.0
+CHANGE_S = 60.0
 _changing = threading.Lock()
 
 
@@ -54,7 +55,7 @@ def plant(text: str) -> bool:
     return write_file(FILE, text, owner=(owner.pw_uid, owner.pw_gid))
 
 
-def change(wish: Callable[[Element], Element | None], *, timeout: float = 60.0) -> None:
+def change(wish: Callable[[Element], Element | None]) -> None:
     """Change the live configuration in one step, or find that another already has; a minority changes nothing.
 
     What was read is what is changed: Pacemaker refuses a difference that starts from an older version, and then the
@@ -78,7 +79,7 @@ def change(wish: Callable[[Element], Element | None], *, timeout: float = 60.0) 
         return not refused
 
     with _changing:
-        wait_for("Pacemaker to take its configuration", attempt, timeout=timeout, interval=0.3, why=lambda: refused)
+        wait_for("Pacemaker to take its configuration", attempt, timeout=CHANGE_S, interval=0.3, why=lambda: refused)
 
 
 def _apply(before: Element, after: Element) -> str:

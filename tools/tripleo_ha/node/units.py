@@ -41,9 +41,9 @@ def start(unit: str, timeout: float = START_TIMEOUT) -> None:
     run(["systemctl", "start", unit], timeout=timeout)
 
 
-def restart(unit: str, timeout: float = START_TIMEOUT) -> None:
+def restart(unit: str) -> None:
     """Stop a unit and start it again."""
-    run(["systemctl", "restart", unit], timeout=timeout)
+    run(["systemctl", "restart", unit], timeout=START_TIMEOUT)
 
 
 def reload(unit: str) -> None:

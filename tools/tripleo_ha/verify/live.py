@@ -14,9 +14,9 @@ SETTLE_S = 60.0
 """A converged cluster may still elect a leader or move a virtual IP back to rest."""
 
 
-def verify_bed(bed: Bed, wait: float = SETTLE_S) -> int:
-    """Verify a test bed for up to ``wait`` seconds, print the table, and return 0 when every check is good, else 1."""
-    results = until_good(Target.of(BedTransport(bed)), wait, waiting_for)
+def verify_bed(bed: Bed) -> int:
+    """Verify a test bed, which may take a while to settle, print the table, and return 0 when all is good, else 1."""
+    results = until_good(Target.of(BedTransport(bed)), SETTLE_S, waiting_for)
     print(table(results, color=sys.stdout.isatty()), flush=True)  # noqa: T201
     return 0 if all(result.ok for result in results) else 1
 
