@@ -62,33 +62,19 @@ def describe(declared: schema.Schema) -> str:
         return "one of " + ", ".join(str(value) for value in declared["enum"])
     wanted = declared.get("type", "object")
     text = " or ".join(_TYPES[name] for name in ([wanted] if isinstance(wanted, str) else wanted))
-    for part in (_range(declared), _form(declared)):
-        text += part
-    return text
+    return text + _range(declared) + _form(declared)
 
 
 def _range(declared: schema.Schema) -> str:
     unit = declared.get("x-unit", "")
     for low_key, high_key in (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems")):
         low, high = declared.get(low_key), declared.get(high_key)
-        bounds = " ".join(
-            part
-            for part in (
-                f"from {low}"
-                if low is not None and high is not None
-                else f"of at least {low}"
-                if low is not None
-                else "",
-                f"to {high}"
-                if low is not None and high is not None
-                else f"of at most {high}"
-                if high is not None
-                else "",
-            )
-            if part
-        )
-        if bounds:
-            return f" {bounds} {unit}".rstrip()
+        if low is not None and high is not None:
+            return f" from {low} to {high} {unit}".rstrip()
+        if low is not None:
+            return f" of at least {low} {unit}".rstrip()
+        if high is not None:
+            return f" of at most {high} {unit}".rstrip()
     return f" in {unit}" if unit and declared.get("type") in ("integer", "number") else ""
 
 
