@@ -1,9 +1,9 @@
 """What a converge handler is given, and how controllers tell each other where they are."""
 
+import http.client
 import json
 import logging
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -61,6 +61,6 @@ class Context:
         try:
             with urllib.request.urlopen(url, timeout=timeout) as answer:
                 told = json.load(answer)
-        except (OSError, ValueError, urllib.error.URLError):
+        except (OSError, ValueError, http.client.HTTPException):
             return None
         return told if isinstance(told, dict) else None

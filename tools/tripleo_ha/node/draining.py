@@ -8,7 +8,7 @@ HAProxy sends nothing new and lets the requests under way end.
 import base64
 import contextlib
 import csv
-import urllib.error
+import http.client
 import urllib.request
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -108,6 +108,6 @@ def _ask(url: str, password: str) -> dict[tuple[str, str], dict[str, Any]] | Non
     try:
         with urllib.request.urlopen(request, timeout=ASK_TIMEOUT) as answer:  # noqa: S310
             text = answer.read().decode()
-    except (OSError, urllib.error.URLError):
+    except (OSError, http.client.HTTPException):
         return None
     return {(row["pxname"], row["svname"]): row for row in csv.DictReader(text.removeprefix("# ").splitlines())}
