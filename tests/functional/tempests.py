@@ -30,6 +30,8 @@ SUBNET = "10.99.0.0/24"
 """Of the network for servers; no part of what tempest gives to networks of its own."""
 RESELLER_ADMIN = "ResellerAdmin"
 """The role that Swift's proxies know; who runs a cloud makes it where it is of use."""
+IMPLIED: Mapping[str, Sequence[str]] = {"member": ("reader",)}
+"""Roles that come with another in Keystone; tempest only believes what its file says."""
 WITHIN = "/mnt"
 """Where the workspace is, in the root."""
 TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
@@ -261,7 +263,7 @@ def _account(cloud: Connection, role: str) -> Iterator[Account]:
         user = identity.create_user(name=name, password=password, domain_id="default")
         undo.callback(removed, "the user", lambda: identity.delete_user(user.id))
         identity.assign_project_role_to_user(project.id, user.id, identity.find_role(role).id)
-        yield {"username": name, "password": password, "project_name": name, "roles": [role]}
+        yield {"username": name, "password": password, "project_name": name, "roles": [role, *IMPLIED.get(role, ())]}
 
 
 def _administrator(cloud: Connection) -> Account:
