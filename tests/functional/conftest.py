@@ -40,6 +40,7 @@ ORDER = (
     "test_horizon",
     "test_tempest",
     "test_networks",
+    "test_ha_routers",
     "test_stacks",
     "test_objects",
     "test_images",
