@@ -25,7 +25,7 @@ from requests.adapters import HTTPAdapter
 from tripleo_ha.devtest import credentials
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.layout import CLIENT_HOST, NETWORKS, Network
-from tripleo_ha.endpoints import public_tls
+from tripleo_ha.endpoints import encrypted
 from tripleo_ha.errors import Failure
 from tripleo_ha.run import run
 from tripleo_ha.verify import client
@@ -223,8 +223,8 @@ class Question:
         :param version: the microversion that the list takes, with the service's name before it.
         """
         self._parts = urlsplit(url)
-        tls = public_tls(target.metadata)
-        self._trust = Trust(tls.ca, tls.host) if tls and self._parts.scheme == "https" else None
+        hosts = {tls.host: Trust(tls.ca, tls.host) for tls in encrypted(target.metadata).values()}
+        self._trust = hosts[self._parts.hostname or ""] if self._parts.scheme == "https" else None
         self._headers = {"X-Auth-Token": token, "Accept": "application/json", "Connection": "close"}
         if version:
             self._headers["OpenStack-API-Version"] = version

@@ -12,10 +12,11 @@ import pytest
 from beds import Summary, assert_good, everywhere, facts_of, holders, target_of
 
 from tripleo_ha.devtest.bed import Bed
+from tripleo_ha.endpoints import PUBLIC
 from tripleo_ha.metadata import passwords
 from tripleo_ha.verify import client
 from tripleo_ha.verify.availability import AMQP, SQL, TOKEN, Gap, Loop, Watch, describe, watching
-from tripleo_ha.verify.runner import KEYSTONE_PORT, PUBLIC, Target
+from tripleo_ha.verify.runner import KEYSTONE_PORT, Target
 from tripleo_ha.waiting import wait_for
 
 ROLLED_S = 900.0

@@ -6,9 +6,11 @@ from typing import Any
 
 from tripleo_ha.table import Listener, Row
 
-PUBLIC = "public"
-"""The virtual IP whose HTTP services are encrypted; the others are on networks of the operator's own."""
-INTERFACES = {"admin": "control", "internal": "control", "public": PUBLIC}
+CONTROL, PUBLIC = "control", "public"
+ENCRYPTED = {CONTROL: False, PUBLIC: True}
+"""The virtual IPs, and whether their HTTP services are encrypted where the metadata have a certificate and say no more.
+"""
+INTERFACES = {"admin": CONTROL, "internal": CONTROL, "public": PUBLIC}
 """The interfaces of the catalogue, and the virtual IP of each."""
 WELL_KNOWN = {"http": 80, "https": 443}
 
@@ -25,8 +27,8 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
-class PublicTls:
-    """TLS of the public virtual IP: PEM texts, and the ``host`` that endpoints carry and the certificate is for."""
+class Tls:
+    """TLS of a virtual IP: PEM texts, and the ``host`` that its endpoints carry and the certificate is for."""
 
     certificate: str
     key: str = field(repr=False)
@@ -34,17 +36,39 @@ class PublicTls:
     host: str
 
 
-def public_tls(metadata: Mapping[str, Any]) -> PublicTls | None:
-    """Return what public services are encrypted with, or None where they are not.
+def tls_of(metadata: Mapping[str, Any], vip: str) -> Tls | None:
+    """Return what HTTP services on a virtual IP are encrypted with, or None where they are not.
 
     :param metadata: that has passed the checker, defaults filled in or not.
     """
-    section = metadata.get("tls")
-    if section is None or not section["public"].get("enabled", True):
+    section = metadata.get("tls", {})
+    settings = section.get(vip)
+    if settings is None or not switched_on(settings, vip):
         return None
-    public = section["public"]
-    name = public.get("name") or metadata["cluster"]["virtual_ips"][PUBLIC]["ip"]
-    return PublicTls(public["certificate"], public["key"], section["ca"], name)
+    name = settings.get("name") or metadata["cluster"]["virtual_ips"][vip]["ip"]
+    return Tls(settings["certificate"], settings["key"], section["ca"], name)
+
+
+def encrypted(metadata: Mapping[str, Any]) -> dict[str, Tls]:
+    """Return the virtual IPs whose HTTP services are encrypted, and what with."""
+    found = {vip: tls_of(metadata, vip) for vip in ENCRYPTED}
+    return {vip: tls for vip, tls in found.items() if tls}
+
+
+def switched_on(settings: Mapping[str, Any], vip: str) -> bool:
+    """Tell whether ``settings``, which the metadata have under ``tls`` for a virtual IP, are to be used."""
+    return bool(settings.get("enabled", ENCRYPTED[vip]))
+
+
+def tls_for(metadata: Mapping[str, Any], listener: Listener, vip: str) -> Tls | None:
+    """Return what a listener is encrypted with on a virtual IP, or None where it is not."""
+    return tls_of(metadata, vip) if listener.protocol == "http" else None
+
+
+def host_of(metadata: Mapping[str, Any], vip: str) -> str:
+    """Return the host that HTTP endpoints on a virtual IP carry: its address, or the name that is encrypted for."""
+    tls = tls_of(metadata, vip)
+    return tls.host if tls else str(metadata["cluster"]["virtual_ips"][vip]["ip"])
 
 
 def catalogued(row: Row, urls: Mapping[str, Mapping[str, str]], region: str) -> Iterator[Endpoint]:
@@ -58,14 +82,9 @@ def catalogued(row: Row, urls: Mapping[str, Mapping[str, str]], region: str) -> 
                 yield Endpoint(item.type, item.name, interface, region, f"{urls[item.listener][vip]}{item.path}")
 
 
-def is_encrypted(listener: Listener, vip: str) -> bool:
-    """Tell whether a listener is encrypted on a virtual IP, where there is a certificate for it."""
-    return listener.protocol == "http" and vip == PUBLIC
-
-
 def offered_ports(metadata: Mapping[str, Any], listener: Listener, vip: str) -> tuple[int, ...]:
     """Return the ports of a virtual IP that a listener is balanced on: what serves it, then what only leads there."""
-    return listener.offered_ports(is_encrypted(listener, vip) and public_tls(metadata) is not None)
+    return listener.offered_ports(tls_for(metadata, listener, vip) is not None)
 
 
 def base_url(metadata: Mapping[str, Any], listener: Listener, vip: str) -> str:
@@ -73,10 +92,10 @@ def base_url(metadata: Mapping[str, Any], listener: Listener, vip: str) -> str:
 
     A port that goes without saying is not said.
     """
-    tls = public_tls(metadata) if is_encrypted(listener, vip) else None
+    tls = tls_for(metadata, listener, vip)
     scheme = "tcp" if listener.protocol != "http" else "https" if tls else "http"
     name = tls.host if tls else metadata["cluster"]["virtual_ips"][vip]["ip"]
-    port = listener.offered_ports(tls is not None)[0]
+    port = offered_ports(metadata, listener, vip)[0]
     return f"{scheme}://{host(name)}" + ("" if port == WELL_KNOWN.get(scheme) else f":{port}")
 
 

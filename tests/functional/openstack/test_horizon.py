@@ -14,9 +14,10 @@ from selenium.webdriver.support.wait import WebDriverWait
 from tripleo_ha import endpoints
 from tripleo_ha.devtest import credentials
 from tripleo_ha.devtest.bed import Bed
+from tripleo_ha.endpoints import PUBLIC
 from tripleo_ha.errors import Failure
 from tripleo_ha.verify.availability import Loop, Loops, describe
-from tripleo_ha.verify.runner import PUBLIC, Target
+from tripleo_ha.verify.runner import Target
 
 FIRST_PAGES_S = 120.0
 """The browser has nothing yet of what all pages share."""

@@ -237,8 +237,11 @@ def test_settings_survive_the_way_to_a_client() -> None:
         Settings.load(json.dumps({**json.loads(told.dump()), "isolation": "READ UNCOMMITTED; DROP"}))
 
 
-def test_the_public_address_is_trusted_as_the_settings_say_and_the_control_one_spoken_to_plainly() -> None:
-    told = replace(settings(5000), public="198.51.100.10", trust=Trust("authority", "198.51.100.10"))
+@pytest.mark.parametrize("encrypted", [(), ("public",), ("control", "public")])
+def test_each_address_is_trusted_as_the_settings_say_and_spoken_to_plainly_otherwise(encrypted: tuple[str]) -> None:
+    ips = {"control": "192.0.2.10", "public": "198.51.100.10"}
+    told = replace(settings(5000), **ips, trust={ips[vip]: Trust("authority", vip) for vip in encrypted})
     assert Settings.load(told.dump()) == told
     asked = [each for each in token.workers(told) if isinstance(each, token.TokenWorker)]
-    assert [each.trust for each in asked] == [told.trust, None, told.trust]
+    wanted = [Trust("authority", vip) if vip in encrypted else None for vip in ("public", "control", "public")]
+    assert [each.trust for each in asked] == wanted

@@ -142,6 +142,16 @@ def test_it_asks_other_services_as_nova_on_the_control_network(document: dict[st
     assert {found[section]["valid_interfaces"] for section in ("glance", "neutron", "placement")} == {"internal"}
 
 
+def test_it_trusts_the_clouds_authority_where_it_is_asked_encrypted(document: dict[str, Any]) -> None:
+    inside = json.loads(json.dumps(document))
+    inside["tls"]["control"]["enabled"] = True
+    told = compute.files(inside, ADDRESS)
+    assert told[compute.CA] == document["tls"]["ca"]
+    assert f"export REQUESTS_CA_BUNDLE={compute.AT}/{compute.CA}\n" in told["start"]
+    assert parsed(told["nova.conf"])["placement"]["auth_url"] == "https://192.0.2.10:5000/v3"
+    assert "REQUESTS_CA_BUNDLE" not in compute.files(document, ADDRESS)["start"]
+
+
 def test_its_switch_leads_where_the_controllers_do(document: dict[str, Any], files: dict[str, str]) -> None:
     found = parsed(files["neutron.conf"])
     assert found["ovs"]["bridge_mappings"] == "external:br-ex"

@@ -1,11 +1,15 @@
 """What a bed's nodes are handed depends on what their image knows."""
 
+import json
+import shutil
 from pathlib import Path
 
 from tripleo_ha import endpoints
 from tripleo_ha.devtest import handing, layout, store
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.metadata import check, schema
+
+SCHEMAS = Path(__file__).parents[3] / "schemas"
 
 
 def bed(state: Path, image: Path) -> Bed:
@@ -17,18 +21,32 @@ def test_public_services_are_encrypted_where_the_image_can(tmp_path: Path) -> No
     schemas.mkdir(parents=True)
     state = tmp_path / "state"
     (before,) = handing.generated(bed(state, tmp_path / "image")).values()
-    assert endpoints.public_tls(before) is None
-    (schemas / "tls.json").touch()
+    assert endpoints.encrypted(before) == {}
+    shutil.copy(SCHEMAS / "tls.json", schemas)
     (after,) = handing.generated(bed(state, tmp_path / "image")).values()
-    assert endpoints.public_tls(after)
+    assert set(endpoints.encrypted(after)) == {"public"}
     assert {key: value for key, value in after.items() if key != "tls"} == before
     assert handing.generated(bed(state, tmp_path / "image")) == {"overcloud-controller-0": after}
+
+
+def test_an_image_of_before_is_handed_no_certificate_for_the_inside(tmp_path: Path) -> None:
+    schemas = tmp_path / "image/usr/share/tripleo-ha/schemas"
+    schemas.mkdir(parents=True)
+    declared = json.loads((SCHEMAS / "tls.json").read_text())
+    (schemas / "tls.json").write_text(json.dumps(declared))
+    state = tmp_path / "state"
+    (now,) = handing.generated(bed(state, tmp_path / "image")).values()
+    del declared["properties"]["control"]
+    (schemas / "tls.json").write_text(json.dumps(declared))
+    (before,) = handing.generated(bed(state, tmp_path / "image")).values()
+    assert now["tls"].pop("control")
+    assert before == now
 
 
 def test_a_profile_is_handed_as_far_as_the_image_knows_it(tmp_path: Path) -> None:
     schemas = tmp_path / "usr/share/tripleo-ha/schemas"
     schemas.mkdir(parents=True)
-    (schemas / "tls.json").touch()
+    shutil.copy(SCHEMAS / "tls.json", schemas)
     (schemas / "glance.json").touch()
     (schemas / "neutron.json").touch()
     full = store.Record(str(tmp_path), "checksum", ("overcloud-controller-0",), profile="full")
@@ -44,7 +62,7 @@ def test_a_profile_is_handed_as_far_as_the_image_knows_it(tmp_path: Path) -> Non
 def test_samples_that_are_kept_come_more_often_than_deployers_want_them(tmp_path: Path) -> None:
     schemas = tmp_path / "usr/share/tripleo-ha/schemas"
     schemas.mkdir(parents=True)
-    (schemas / "tls.json").touch()
+    shutil.copy(SCHEMAS / "tls.json", schemas)
     (schemas / "gnocchi.json").touch()
     full = store.Record(str(tmp_path), "checksum", ("overcloud-controller-0",), profile="full")
     (often,) = handing.generated(Bed(tmp_path / "state", full)).values()

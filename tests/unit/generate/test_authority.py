@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tripleo_ha import endpoints
 from tripleo_ha.metadata import authority, check, generate, masking
 from tripleo_ha.metadata.authority import certified
 from tripleo_ha.metadata.generate import CORE, Description, numbered
@@ -51,7 +52,7 @@ def test_strict_clients_take_the_authority() -> None:
 def test_the_authoritys_key_stays_with_the_passwords() -> None:
     kept = KNOWN.of("tls")["ca_key"]
     assert kept.splitlines()[1] not in json.dumps(document())
-    assert set(document()["tls"]) == {"ca", "public"}
+    assert set(document()["tls"]) == {"ca", "control", "public"}
 
 
 def test_a_second_time_changes_nothing() -> None:
@@ -61,8 +62,9 @@ def test_a_second_time_changes_nothing() -> None:
 def test_renewing_has_the_same_authority_issue_another_with_another_key() -> None:
     old, new = KNOWN.of("tls"), certified(KNOWN, CLOUD, NOW + 300 * DAY, renew=True).of("tls")
     assert (new["ca"], new["ca_key"]) == (old["ca"], old["ca_key"])
-    assert new["certificate"] != old["certificate"]
-    assert new["key"] != old["key"]
+    for before, after in ((old, new), (old["control"], new["control"])):
+        assert after["certificate"] != before["certificate"]
+        assert after["key"] != before["key"]
 
 
 def test_an_authority_that_ends_too_soon_is_renewed_as_well() -> None:
@@ -77,6 +79,8 @@ def test_an_authority_that_ends_too_soon_is_renewed_as_well() -> None:
     [
         {"tls": {"public": {"name": "cloud.example.com"}}},
         {"cluster": {"virtual_ips": {"public": {"ip": "198.51.100.9"}}}},
+        {"tls": {"control": {"enabled": True, "name": "internal.example.com"}}},
+        {"cluster": {"virtual_ips": {"control": {"ip": "192.0.2.9"}}}, "tls": {"control": {"enabled": True}}},
     ],
 )
 def test_endpoints_at_another_place_get_another_certificate_of_the_same_authority(overrides: dict[str, Any]) -> None:
@@ -99,6 +103,42 @@ def test_one_value_switches_it_off() -> None:
     off = described(tls={"public": {"enabled": False}})
     assert document(off)["tls"]["public"]["enabled"] is False
     assert findings(document(off), NOW + 10 * authority.CERTIFICATE) == []
+
+
+def test_one_value_switches_it_on_inside() -> None:
+    inside = document(described(tls={"control": {"enabled": True}}))
+    assert findings(inside) == []
+    assert endpoints.tls_of(inside, "control")
+    assert endpoints.tls_of(document(), "control") is None
+    assert inside["tls"]["control"]["certificate"] != inside["tls"]["public"]["certificate"]
+
+
+def test_what_is_inside_is_judged_where_it_is_switched_on_and_by_its_own_path() -> None:
+    swapped = document(described(tls={"control": {"enabled": True}}))
+    swapped["tls"]["control"]["key"] = swapped["tls"]["public"]["key"]
+    paths = {found.rule: found.path for found in check.check_document(swapped, NOW) if found.rule != "THA212"}
+    assert paths == {"THA224": ("tls", "control", "key")}
+    swapped["tls"]["control"] = {**swapped["tls"]["public"], "enabled": True}
+    found = [each for each in check.check_document(swapped, NOW) if each.rule != "THA212"]
+    assert [(each.rule, each.path) for each in found] == [("THA225", ("tls", "control", "certificate"))]
+    assert "cluster.virtual_ips.control.ip" in str(found[0])
+    swapped["tls"]["control"]["enabled"] = False
+    assert findings(swapped) == []
+
+
+def test_what_ends_inside_is_told_of() -> None:
+    inside = document(described(tls={"control": {"enabled": True}}))
+    told = [found.path for found in check.check_document(inside, NOW + authority.CERTIFICATE) if found.rule == "THA228"]
+    assert told == [("tls", "control", "certificate"), ("tls", "public", "certificate")]
+
+
+def test_passwords_of_before_are_completed_and_what_they_hold_stays() -> None:
+    only_public = {key: value for key, value in KNOWN.of("tls").items() if key != "control"}
+    former = Passwords({**KNOWN.values, "tls": only_public})
+    assert set(document(known=former)["tls"]) == {"ca", "public"}
+    known = certified(former, CLOUD, NOW)
+    assert {**known.of("tls"), "control": 0} == {**former.of("tls"), "control": 0}
+    assert findings(document(described(tls={"control": {"enabled": True}}), known)) == []
 
 
 def test_nothing_is_made_where_nothing_is_balanced() -> None:

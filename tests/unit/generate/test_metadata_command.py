@@ -70,11 +70,15 @@ def test_a_rotation_reaches_every_node(tmp_path: Path) -> None:
 def test_public_endpoints_are_encrypted_unless_one_value_says_otherwise(tmp_path: Path) -> None:
     assert command("metadata", "generate", "--out", tmp_path) == 0
     for document in nodes(tmp_path).values():
-        assert endpoints.public_tls(document)
+        assert set(endpoints.encrypted(document)) == {"public"}
     (tmp_path / "plain.yaml").write_text("overrides: {tls: {public: {enabled: false}}}\n")
     assert command("metadata", "generate", "--description", tmp_path / "plain.yaml", "--out", tmp_path) == 0
     for document in nodes(tmp_path).values():
-        assert endpoints.public_tls(document) is None
+        assert endpoints.encrypted(document) == {}
+    (tmp_path / "inside.yaml").write_text("overrides: {tls: {control: {enabled: true}}}\n")
+    assert command("metadata", "generate", "--description", tmp_path / "inside.yaml", "--out", tmp_path) == 0
+    for document in nodes(tmp_path).values():
+        assert set(endpoints.encrypted(document)) == {"control", "public"}
 
 
 def test_a_renewed_certificate_reaches_every_node_and_nothing_else_changes(tmp_path: Path) -> None:
@@ -83,11 +87,12 @@ def test_a_renewed_certificate_reaches_every_node_and_nothing_else_changes(tmp_p
     assert command("metadata", "renew-certificate", "--controllers", 3, "--out", tmp_path) == 0
     renewed = set()
     for name, document in nodes(tmp_path).items():
-        assert document["tls"]["public"]["key"] != before[name]["tls"]["public"]["key"]
-        renewed.add(document["tls"]["public"].pop("certificate"))
-        document["tls"]["public"] = before[name]["tls"]["public"]
+        for vip in ("control", "public"):
+            assert document["tls"][vip]["key"] != before[name]["tls"][vip]["key"]
+            renewed.add(document["tls"][vip].pop("certificate"))
+            document["tls"][vip] = before[name]["tls"][vip]
         assert document == before[name]
-    assert len(renewed) == 1
+    assert len(renewed) == 2
     authoritys = yaml.safe_load((tmp_path / "passwords.yaml").read_text())["tls"]["ca_key"].splitlines()[1]
     assert authoritys not in (tmp_path / "heat.json").read_text()
 

@@ -17,10 +17,18 @@ from tripleo_ha.node.context import Context
 from tripleo_ha.topology import haproxy as rendered
 
 ROWS = (tables.HAPROXY, tables.row(tables.sql(), tables.api()))
+CONTROL = {"enabled": True, "certificate": "inner certificate", "key": "inner key"}
 
 
 def metadata(certificate: str = "certificate", **public: Any) -> dict[str, Any]:
     return tables.metadata(tls={"ca": "ca", "public": {"certificate": certificate, "key": "key", **public}})
+
+
+def inside(**control: Any) -> dict[str, Any]:
+    """Metadata that have certificates for both virtual IPs."""
+    told = metadata()
+    told["tls"]["control"] = {**CONTROL, **control}
+    return told
 
 
 def render(told: dict[str, Any]) -> str:
@@ -34,6 +42,39 @@ def test_http_on_the_public_address_is_encrypted_and_nothing_else_is() -> None:
     assert [line for line in binds if " ssl " in line] == [f"bind 198.51.100.10:8000 transparent ssl crt {name}"]
     assert f"crt-base {rendered.CERTIFICATES}" in found["global"]
     assert any("ssl-min-ver TLSv1.2" in line for line in found["global"])
+
+
+def test_one_switch_encrypts_http_on_the_control_address_as_well() -> None:
+    found = sections(render(inside()))
+    inner, public = rendered.certificates(inside())
+    assert (inner.partition("-")[0], public.partition("-")[0]) == ("control", "public")
+    assert rendered.certificates(inside())[inner] == "inner certificate\ninner key\n"
+    binds = [line for lines in found.values() for line in lines if line.startswith("bind ")]
+    assert sorted(line for line in binds if " ssl " in line) == [
+        f"bind 192.0.2.10:1993 ssl crt {inner}",
+        f"bind 192.0.2.10:8000 transparent ssl crt {inner}",
+        f"bind 198.51.100.10:8000 transparent ssl crt {public}",
+    ]
+    # The controllers ask each other on their own addresses, and services are asked there.
+    assert "bind 192.0.2.11:1993" in found["frontend statistics"]
+    assert "server controller-0 192.0.2.11:8000 id 1" in found["listen api"]
+
+
+def test_only_the_control_address_may_be_encrypted() -> None:
+    told = inside()
+    told["tls"]["public"]["enabled"] = False
+    (name,) = rendered.certificates(told)
+    assert name.startswith("control-")
+    assert "bind 198.51.100.10:8000 transparent\n" in render(told)
+
+
+@pytest.mark.parametrize("switch", [{"enabled": False}, {"enabled": None}])
+def test_a_certificate_that_waits_for_its_switch_changes_nothing(switch: dict[str, Any]) -> None:
+    waiting = inside(**switch)
+    if switch["enabled"] is None:
+        del waiting["tls"]["control"]["enabled"]
+    assert render(waiting) == render(metadata())
+    assert rendered.certificates(waiting) == rendered.certificates(metadata())
 
 
 @pytest.mark.parametrize("told", [tables.metadata(), metadata(enabled=False)])
@@ -67,7 +108,21 @@ def test_public_endpoints_say_how_they_are_reached(told: dict[str, Any], expecte
     assert endpoints.base_url(told, tables.api(), "public") == expected
     assert endpoints.base_url(told, tables.api(), "control") == "http://192.0.2.10:8000"
     assert endpoints.base_url(told, tables.sql(), "control") == "tcp://192.0.2.10:3306"
-    assert "key" not in repr(endpoints.public_tls(metadata())).replace("KEY", "").replace("key=", "")
+    assert "'key'" not in repr(endpoints.encrypted(inside()))
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (inside(), "192.0.2.10"),
+        (inside(name="internal.example.com"), "internal.example.com"),
+    ],
+)
+def test_internal_endpoints_say_how_they_are_reached(told: dict[str, Any], expected: str) -> None:
+    assert endpoints.base_url(told, tables.api(), "control") == f"https://{expected}:8000"
+    assert endpoints.base_url(told, tables.sql(), "control") == "tcp://192.0.2.10:3306"
+    assert endpoints.host_of(told, "control") == expected
+    assert endpoints.host_of(inside(enabled=False, name=expected), "control") == "192.0.2.10"
 
 
 WEB = tables.api("web", 8880)
@@ -95,6 +150,14 @@ def test_a_virtual_ip_may_offer_it_elsewhere_and_send_browsers_to_where_it_is_en
     assert endpoints.base_url(metadata(), WEB, "control") == "http://192.0.2.10"
 
 
+def test_browsers_are_sent_to_where_it_is_encrypted_on_each_address() -> None:
+    lines = web(inside(name="internal.example.com"))
+    assert [line for line in lines if "redirect" in line] == [
+        "http-request redirect prefix https://internal.example.com if { dst 192.0.2.10 } !{ ssl_fc }",
+        "http-request redirect prefix https://198.51.100.10 if { dst 198.51.100.10 } !{ ssl_fc }",
+    ]
+
+
 def test_without_tls_a_browser_stays_where_it_came_to() -> None:
     told = tables.metadata()
     assert web(told)[:2] == ["bind 192.0.2.10:80 transparent", "bind 198.51.100.10:80 transparent"]
@@ -111,7 +174,8 @@ def test_two_listeners_cannot_have_one_port_of_a_virtual_ip() -> None:
 
 def test_cookies_given_encrypted_travel_encrypted_only() -> None:
     rule = "http-response replace-header Set-Cookie ^(.*)$ '\\1; Secure' if { ssl_fc }"
-    assert sections(render(metadata()))["listen api"].count(rule) == 1
+    for told in (metadata(), inside()):
+        assert sections(render(told))["listen api"].count(rule) == 1
     assert rule not in render(tables.metadata())
 
 

@@ -51,7 +51,10 @@ def test_examples_and_default_are_valid(path: Path, declared: dict[str, Any]) ->
 def test_every_key_is_required_or_has_a_default(name: str) -> None:
     declared = schema.read(name)
     # To leave these out means something of its own.
-    optional = {("node", "memory_mb"), ("pacemaker", "fencing"), ("cinder_volume", "rbd"), ("cinder_volume", "nfs")}
+    optional = {
+        *(("node", "memory_mb"), ("pacemaker", "fencing"), ("cinder_volume", "rbd"), ("cinder_volume", "nfs")),
+        ("tls", "control"),
+    }
     for key, child in declared["properties"].items():
         left_out = (name, key) in optional
         assert ("default" in child) + (key in declared.get("required", ())) + left_out == 1, key

@@ -3,6 +3,7 @@
 import configparser
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import yaml
 
 from tripleo_ha import cluster, paths, table
 from tripleo_ha.errors import Failure
-from tripleo_ha.metadata import generate, messaging
+from tripleo_ha.metadata import authority, generate, messaging
 from tripleo_ha.metadata.generate import Description, numbered
 from tripleo_ha.metadata.passwords import Passwords
 from tripleo_ha.node import image, preview
@@ -48,8 +49,13 @@ FILES = preview.files(paths.elements(), METADATA, tuple(ROWS.values()))
 
 def parsed(file: Rendered) -> dict[str, dict[str, str]]:
     """What oslo.config sees: a section that stands twice is one."""
+    return read(file.body.decode())
+
+
+def read(text: str) -> dict[str, dict[str, str]]:
+    """As :func:`parsed`, of a text."""
     parser = configparser.ConfigParser(strict=False, interpolation=None, default_section="")
-    parser.read_string(file.body.decode())
+    parser.read_string(text)
     return {name: dict(parser[name]) for name in parser.sections()}
 
 
@@ -249,6 +255,64 @@ def test_horizon_takes_settings_of_the_deployer_and_the_name_of_its_certificate(
     assert (found["SITE_BRANDING"], found["SESSION_TIMEOUT"]) == ("Example", 7200)
     assert "cloud.example.com" in found["ALLOWED_HOSTS"]
     assert found["LOGGING"]["loggers"]["horizon"]["level"] == "DEBUG"
+
+
+NOW = datetime(2030, 5, 1, tzinfo=UTC)
+KNOWN = authority.certified(Passwords({}).completed(FULL), Description(numbered(3), services=FULL), NOW)
+
+
+def encrypted(**control: object) -> dict[str, str]:
+    """Return what is in the files of a node whose cloud has certificates for both virtual IPs, or without ``control``
+    for the public one only.
+    """
+    given = generate.merged(OUTSIDE, {"tls": {"control": control}})
+    description = Description(numbered(3), services=FULL, overrides=given)
+    known = authority.certified(KNOWN, description, NOW)
+    (document, *_) = generate.generate(description, known).values()
+    if not control:
+        del document["tls"]["control"]
+    files = preview.files(paths.elements(), preview.accepted(document, tuple(ROWS.values())), tuple(ROWS.values()))
+    return {name: file.body.decode(errors="replace") for name, file in files.items()}
+
+
+def test_a_certificate_for_the_inside_changes_nothing_before_it_is_switched_on() -> None:
+    without, waiting = encrypted(), encrypted(enabled=False)
+    assert waiting == without
+    assert "nova_metadata_host = 192.0.2.10\nmetadata_proxy" in without["/etc/neutron/neutron.conf"]
+
+
+def test_nothing_is_asked_in_plain_http_inside_once_it_is_switched_on() -> None:
+    on = encrypted(enabled=True, name="internal.example.com")
+    asked = {name: re.findall(r"\S*http://\S*", text) for name, text in on.items()}
+    assert {name: urls for name, urls in asked.items() if urls} == {}
+    for service in ("nova", "glance-api", "cinder", "neutron", "heat"):
+        directory = service.partition("-")[0]
+        found = read(on[f"/etc/{directory}/{service}.conf"])
+        assert found["keystone_authtoken"]["auth_url"] == "https://internal.example.com:5000/v3", service
+    neutron = read(on["/etc/neutron/neutron.conf"])["DEFAULT"]
+    assert (neutron["nova_metadata_host"], neutron["nova_metadata_protocol"]) == ("internal.example.com", "https")
+
+
+def test_clients_that_would_trust_anybody_are_told_whom_to_trust() -> None:
+    on, off = encrypted(enabled=True, name="internal.example.com"), encrypted(enabled=False)
+    bundle = "/etc/ssl/certs/ca-certificates.crt"
+    assert read(on["/etc/cinder/cinder.conf"])["DEFAULT"]["glance_ca_certificates_file"] == bundle
+    django: dict[str, object] = {}
+    exec(on["/etc/openstack-dashboard/local_settings.py"], django)
+    assert django["OPENSTACK_SSL_CACERT"] == bundle
+    assert "internal.example.com" in django["ALLOWED_HOSTS"]  # type: ignore[operator]
+    for file in ("/etc/cinder/cinder.conf", "/etc/openstack-dashboard/local_settings.py"):
+        assert bundle not in off[file]
+
+
+def test_whoever_asks_an_api_inside_waits_until_the_node_trusts_its_authority() -> None:
+    def before(service: str) -> set[str]:
+        known = set(ROWS[service].after)
+        return known.union(*map(before, known))
+
+    askers = [row.service for row in ROWS.values() if row.identity]
+    assert askers
+    assert [name for name in askers if "ha-trust" not in before(name)] == []
 
 
 def test_horizon_is_found_where_a_browser_looks() -> None:

@@ -84,8 +84,14 @@ def test_it_is_the_public_address_whose_certificate_is_looked_at() -> None:
     (keystone,) = given.ROWS[3].listeners
     encrypted = target(tls=TLS)
     assert encrypted.trust("public", keystone) == encrypted.keystone_trust() == Trust(TLS["ca"], NAME)
-    assert encrypted.trust("control", keystone) is None
+    assert encrypted.trust("control", keystone) is encrypted.keystone_trust("control") is None
     assert target().keystone_trust() is None
+
+
+def test_the_control_address_is_trusted_by_its_own_name_where_it_is_encrypted() -> None:
+    everywhere = target(tls={**TLS, "control": {**TLS["control"], "enabled": True}})
+    assert everywhere.keystone_trust("control") == Trust(TLS["ca"], "192.0.2.10")
+    assert everywhere.keystone_trust() == Trust(TLS["ca"], NAME)
 
 
 def facts(*certificates: tuple[str, timedelta]) -> list[NodeFacts]:
@@ -95,22 +101,34 @@ def facts(*certificates: tuple[str, timedelta]) -> list[NodeFacts]:
     return [NodeFacts(node=f"n{index}", certificates=(each,)) for index, each in enumerate(told)]
 
 
-def fingerprint() -> str:
+def fingerprint(vip: str = "public") -> str:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
 
-    return x509.load_pem_x509_certificate(TLS["public"]["certificate"].encode()).fingerprint(hashes.SHA1()).hex()
+    return x509.load_pem_x509_certificate(TLS[vip]["certificate"].encode()).fingerprint(hashes.SHA1()).hex()
 
 
 def judged(seen: list[NodeFacts]) -> tuple[bool, str]:
-    result = nodes.certificates(seen, TLS["public"]["certificate"] + TLS["ca"], NOW)
+    result = nodes.certificates(seen, {"public": TLS["public"]["certificate"] + TLS["ca"]}, NOW)
     assert result.name == "tls.certificate"
     return result.ok, result.evidence
 
 
 def test_every_node_serves_the_same_certificate_and_it_is_told_for_how_long() -> None:
     mine = (fingerprint(), timedelta(days=40, hours=1))
-    assert judged(facts(mine, mine)) == (True, "the same on 2 nodes, 40 days left")
+    assert judged(facts(mine, mine)) == (True, f"the same on 2 nodes (public {fingerprint()}), 40 days left")
+
+
+def test_each_virtual_ip_has_its_own() -> None:
+    wanted = {vip: TLS[vip]["certificate"] for vip in ("control", "public")}
+    both = tuple(
+        Certificate(fingerprint(vip), (NOW + timedelta(days=40)).strftime("%b %d %H:%M:%S %Y GMT")) for vip in wanted
+    )
+    complete, lacking = NodeFacts(node="n0", certificates=both), NodeFacts(node="n1", certificates=both[1:])
+    assert nodes.certificates([complete], wanted, NOW).ok
+    result = nodes.certificates([complete, lacking], wanted, NOW)
+    assert not result.ok
+    assert f"n1 serves {fingerprint()}, not control {fingerprint('control')}" in result.evidence
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from tripleo_ha.chaos.faults.model import Roles
 from tripleo_ha.devtest.bed import Bed
+from tripleo_ha.endpoints import CONTROL
 from tripleo_ha.errors import Failure
 from tripleo_ha.topology.haproxy import SOCKET
-from tripleo_ha.verify.runner import CONTROL, Target
+from tripleo_ha.verify.runner import Target
 
 PROC = Path("/proc")
 ANSWER_S = 2.0

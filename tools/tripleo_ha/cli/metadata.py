@@ -1,4 +1,4 @@
-"""``tripleo-ha metadata``: generate the metadata of a cluster, rotate its fernet keys, and renew its certificate."""
+"""``tripleo-ha metadata``: generate the metadata of a cluster, rotate its fernet keys, and renew its certificates."""
 
 import argparse
 import json
@@ -37,9 +37,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     rotate.set_defaults(run=run_rotate)
     renew = verbs.add_parser(
         "renew-certificate",
-        help="have the cloud's own authority issue another certificate for the public endpoints, then generate again",
+        help="have the cloud's own authority issue other certificates for the endpoints, then generate again",
         epilog="example: tripleo-ha metadata renew-certificate --controllers 3 --out cloud    "
-        "(clients go on trusting the same authority; one that the description brings is not touched)",
+        "(clients go on trusting the same authority; what the description brings is not touched)",
     )
     _common(renew)
     renew.set_defaults(run=run_renew)
@@ -71,7 +71,7 @@ def run_rotate(arguments: argparse.Namespace) -> int:
 
 
 def run_renew(arguments: argparse.Namespace) -> int:
-    """Renew the certificate, then generate and write."""
+    """Renew the certificates, then generate and write."""
     return _write(arguments, renew=True)
 
 
@@ -83,7 +83,7 @@ def _write(arguments: argparse.Namespace, max_active_keys: int | None = None, *,
     generate.check(wanted)
     store = arguments.passwords or arguments.out / PASSWORDS
     now = datetime.now(UTC)
-    if renew and not generate.public_hosts(wanted):
+    if renew and not generate.certified_hosts(wanted):
         raise UsageError("there is no certificate of the cloud's own authority to renew", _BROUGHT)
     known = authority.ensure(store, wanted, now)
     # What is to be renewed may have expired.
@@ -108,7 +108,7 @@ def _write(arguments: argparse.Namespace, max_active_keys: int | None = None, *,
     return 0
 
 
-_BROUGHT = "the description brings one in overrides, or runs no haproxy"
+_BROUGHT = "the description brings them in overrides, or runs no haproxy"
 
 
 def _judge(documents: dict[str, dict[str, Any]], now: datetime | None) -> None:

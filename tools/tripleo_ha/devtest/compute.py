@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tripleo_ha import cluster, table
+from tripleo_ha import cluster, endpoints, table
 from tripleo_ha.devtest import beside, container
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.layout import BedNode
@@ -30,6 +30,7 @@ SHARED: Mapping[str, Mapping[str, Any]] = {
 :class:`tripleo_ha.table.Oslo`."""
 AT = "/etc/compute"
 SHOWN = "compute"
+CA = "ca.pem"
 READY_TIMEOUT = 180.0
 """It is found within ``nova.discover_hosts_interval_s`` of its start."""
 # oslo.messaging looks its process group up, which is this machine's unless it is one of the node's own.
@@ -46,7 +47,7 @@ main()
 START = """set -eu
 cd /
 printf '127.0.0.1 localhost\\n%s %s\\n' {address} "$HOSTNAME" >/etc/hosts
-mkdir -p /run/openvswitch /run/lock/nova /run/lock/neutron /var/lib/nova/instances
+{trust}mkdir -p /run/openvswitch /run/lock/nova /run/lock/neutron /var/lib/nova/instances
 ovsdb-tool create /run/openvswitch/conf.db /usr/share/openvswitch/vswitch.ovsschema
 ovsdb-server /run/openvswitch/conf.db --remote=punix:/run/openvswitch/db.sock --pidfile -vsyslog:off -vconsole:warn &
 ovs-vsctl --timeout=60 --retry --no-wait init
@@ -82,13 +83,18 @@ def files(document: Mapping[str, Any], address: str) -> dict[str, str]:
         if row.service in SHARED and row.oslo:
             own = replace(row, oslo=replace(row.oslo, **SHARED[row.service]))
             shared[row.service] = oslo.sections(own, metadata, known)
+    tls = endpoints.tls_of(metadata, endpoints.CONTROL)
     bridges = openvswitch.changes(openvswitch.wanted(metadata["neutron"]), {})
     return {
         "nova.conf": _nova(metadata["keystone"]["region"], address) + _text(shared["nova"]),
         "neutron.conf": _neutron(metadata["neutron"]["datapath"]) + _text(shared["neutron"]),
         "nova-compute": PROGRAM,
+        **({CA: tls.ca} if tls else {}),
         "start": START.format(
-            address=address, bridges=shlex.join(word for each in bridges for word in ("--", *each.arguments)), at=AT
+            address=address,
+            bridges=shlex.join(word for each in bridges for word in ("--", *each.arguments)),
+            at=AT,
+            trust=f"export REQUESTS_CA_BUNDLE={AT}/{CA}\n" if tls else "",
         ),
     }
 

@@ -14,10 +14,9 @@ CA = "ca.pem"
 
 
 def write(state: Path, metadata: Mapping[str, Any]) -> None:
-    """Write ``openrc``, for a shell to source, and where public services are encrypted ``ca.pem``; in ``state``."""
-    tls = endpoints.public_tls(metadata)
-    if tls:
-        write_file(state / CA, tls.ca, mode=0o644)
+    """Write ``openrc``, for a shell to source, and where any services are encrypted ``ca.pem``; in ``state``."""
+    if endpoints.encrypted(metadata):
+        write_file(state / CA, metadata["tls"]["ca"], mode=0o644)
     else:
         (state / CA).unlink(missing_ok=True)
     variables = environment(metadata, table.load(), state / CA)
@@ -28,7 +27,7 @@ def write(state: Path, metadata: Mapping[str, Any]) -> None:
 def environment(metadata: Mapping[str, Any], rows: Sequence[Row], ca: Path) -> dict[str, str]:
     """Return the variables by which OpenStack's clients find the cloud; none where nothing issues tokens.
 
-    :param ca: where the authority's certificate is, if public services are encrypted.
+    :param ca: where the authority's certificate is, if any services are encrypted.
     """
     urls = [
         endpoints.base_url(metadata, listener, endpoints.PUBLIC) + item.path
@@ -42,7 +41,7 @@ def environment(metadata: Mapping[str, Any], rows: Sequence[Row], ca: Path) -> d
     keystone = metadata["keystone"]
     return {
         "OS_AUTH_URL": urls[0],
-        **({"OS_CACERT": str(ca)} if endpoints.public_tls(metadata) else {}),
+        **({"OS_CACERT": str(ca)} if endpoints.encrypted(metadata) else {}),
         "OS_USERNAME": "admin",
         "OS_PASSWORD": keystone["admin_password"],
         "OS_PROJECT_NAME": "admin",

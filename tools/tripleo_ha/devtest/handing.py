@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tripleo_ha import endpoints
 from tripleo_ha.devtest import bmcs, credentials, edits, storage
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.edits import Edits
@@ -41,7 +42,11 @@ def generated(bed: Bed) -> dict[str, dict[str, Any]]:
     wanted = Description(numbered(len(bed.nodes)), services=tuple(services), overrides=overrides, allow_even=True)
     if not bed.record.knows("tls"):
         return generate(wanted, passwords.ensure(bed.passwords_file, CORE))
-    return generate(wanted, authority.ensure(bed.passwords_file, wanted, datetime.now(UTC)))
+    handed = generate(wanted, authority.ensure(bed.passwords_file, wanted, datetime.now(UTC)))
+    if not bed.record.knows_below("tls", endpoints.CONTROL):
+        for document in handed.values():
+            del document["tls"][endpoints.CONTROL]
+    return handed
 
 
 def documents(bed: Bed) -> dict[str, dict[str, Any]]:

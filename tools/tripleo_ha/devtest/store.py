@@ -32,7 +32,14 @@ class Record:
 
     def knows(self, key: str) -> bool:
         """Whether nodes of the image take a metadata key; those of an older one refuse what they do not know."""
-        return (Path(self.image_root) / "usr/share/tripleo-ha/schemas" / f"{key}.json").exists()
+        return self._schema(key).exists()
+
+    def knows_below(self, key: str, name: str) -> bool:
+        """As :meth:`knows`, of what stands below a key that they take."""
+        return name in json.loads(self._schema(key).read_text())["properties"]
+
+    def _schema(self, key: str) -> Path:
+        return Path(self.image_root) / "usr/share/tripleo-ha/schemas" / f"{key}.json"
 
 
 def record_file(state: Path) -> Path:

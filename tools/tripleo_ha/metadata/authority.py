@@ -1,6 +1,6 @@
-"""A cloud's own authority, and the certificate of its public endpoints; kept with the passwords, under ``tls``.
+"""A cloud's own authority, and the certificates of its endpoints; kept with the passwords, under ``tls``.
 
-The authority is made once and its key never leaves the passwords file. The certificate is kept until it is renewed, or
+The authority is made once and its key never leaves the passwords file. A certificate is kept until it is renewed, or
 until the endpoints have another address or name.
 """
 
@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tripleo_ha import endpoints
 from tripleo_ha.metadata import generate, passwords, tls_rules
 from tripleo_ha.metadata.generate import Description
 from tripleo_ha.metadata.passwords import Passwords
@@ -29,8 +30,8 @@ EARLIER = timedelta(hours=1)
 def ensure(path: Path, description: Description, now: datetime, *, renew: bool = False) -> Passwords:
     """Read the passwords file, add what a description needs of passwords and certificates, and write it back.
 
-    :param renew: have a new certificate, with a new key, issued by the same authority, or by a new one if that ends
-        before the certificate would.
+    :param renew: have new certificates, with new keys, issued by the same authority, or by a new one if that ends
+        before a certificate would.
     :raises UsageError: as :func:`tripleo_ha.metadata.passwords.update`.
     """
     return passwords.update(
@@ -39,11 +40,11 @@ def ensure(path: Path, description: Description, now: datetime, *, renew: bool =
 
 
 def certified(known: Passwords, description: Description, now: datetime, *, renew: bool = False) -> Passwords:
-    """Return passwords with an authority and a certificate for a description's public endpoints.
+    """Return passwords with an authority and a certificate for each virtual IP's endpoints.
 
-    Unchanged where the description brings a certificate of its own, or nothing is balanced.
+    Unchanged where the description brings certificates of its own, or nothing is balanced.
     """
-    hosts = generate.public_hosts(description)
+    hosts = generate.certified_hosts(description)
     if not hosts:
         return known
     values = copy.deepcopy(known.values)
@@ -51,8 +52,10 @@ def certified(known: Passwords, description: Description, now: datetime, *, rene
     if not {"ca", "ca_key"} <= set(section) or (renew and not _outlasts(section["ca"], now + CERTIFICATE)):
         section.clear()
         section.update(_authority(description.name, now))
-    if renew or not _good_for(section.get("certificate", ""), hosts):
-        section.update(_certificate(section, hosts, now))
+    for vip, names in hosts.items():
+        own = section if vip == endpoints.PUBLIC else section.setdefault(vip, {})
+        if renew or not _good_for(own.get("certificate", ""), names):
+            own.update(_certificate(section, names, now))
     return Passwords(values)
 
 

@@ -302,7 +302,7 @@ _ALL = (
         "THA225",
         "Certificate for other names",
         "Clients compare the endpoint's host with the subject alternative names, and refuse one that is not there.",
-        "Have a certificate issued for tls.public.name or, without that, for the public virtual address.",
+        "Have a certificate issued for the name beside it or, without one, for the virtual address.",
     ),
     Rule(
         "THA226",

@@ -29,8 +29,9 @@ def derive(metadata: Mapping[str, Any], cluster: Cluster, rows: Sequence[Row]) -
     :return: ``node``, ``nodes``, ``quorum_cluster_size``, ``galera_address``, ``galera_donors``,
         ``memcached_servers`` (empty where memcached does not run), ``databases`` (and ``local_databases``, on this
         node's own server) by schema name, ``brokers`` by
-        the service's metadata key, ``urls`` by listener and virtual IP, and ``oslo`` (what files of services have in
-        common) and ``extra`` by metadata key as a list of ``{section, options: [{option, value}]}``. Holds passwords.
+        the service's metadata key, ``urls`` by listener and virtual IP, ``hosts`` by virtual IP, and ``oslo`` (what
+        files of services have in common) and ``extra`` by metadata key as a list of
+        ``{section, options: [{option, value}]}``. Holds passwords.
     """
     running = table.active(rows, metadata)
     addresses = [host(node.ip) for node in cluster.nodes]
@@ -46,6 +47,7 @@ def derive(metadata: Mapping[str, Any], cluster: Cluster, rows: Sequence[Row]) -
         "local_databases": _databases(metadata, running, cluster.me.ip),
         "brokers": _brokers(metadata, cluster, running),
         "urls": urls(metadata, cluster, running),
+        "hosts": {vip: endpoints.host_of(metadata, vip) for vip in cluster.virtual_ips},
         "extra": {key: _extra(section["extra"]) for key, section in metadata.items() if _has_extra(section)},
     }
     derived["oslo"] = {row.metadata: oslo.sections(row, metadata, derived) for row in running if row.oslo}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tripleo_ha import endpoints
 from tripleo_ha.errors import UsageError
 from tripleo_ha.metadata import schema
 from tripleo_ha.metadata.passwords import Passwords
@@ -88,7 +89,7 @@ def generate(description: Description, passwords: Passwords) -> dict[str, Docume
     The documents differ in ``node`` only. Pure: the same description and passwords give the same documents.
 
     :param passwords: see :func:`tripleo_ha.metadata.authority.ensure`; what it lacks for ``description.services``
-        is an error, not a new value. Public endpoints are encrypted where it holds a certificate.
+        is an error, not a new value. Endpoints may be encrypted where it holds a certificate for them.
     :raises UsageError: the number of controllers, a network or a service is out of the question.
     """
     common = shared(description, passwords)
@@ -110,25 +111,36 @@ def shared(description: Description, passwords: Passwords) -> Document:
     if missing := passwords.missing(description.services):
         raise UsageError(f"the passwords lack {', '.join(missing)}", "complete them with passwords.ensure")
     document: Document = {"cluster": _cluster(description), "base": {}}
-    if public_hosts(description) and (kept := passwords.of("tls")):
-        document["tls"] = {"ca": kept["ca"], "public": {"certificate": kept["certificate"], "key": kept["key"]}}
+    if certified_hosts(description) and (kept := passwords.of("tls")):
+        document["tls"] = {"ca": kept["ca"], **_certificates(kept)}
     smallest = min((controller.memory_mb or 0 for controller in description.controllers), default=0)
     for service in description.services:
         document[service] = {**_sizes(service, smallest), **passwords.of(service)}
     return merged(document, description.overrides)
 
 
-def public_hosts(description: Description) -> tuple[str, ...]:
-    """Return what a certificate of the public endpoints is for, the host that they carry first.
+def certified_hosts(description: Description) -> dict[str, tuple[str, ...]]:
+    """Return, by virtual IP, what a certificate of its endpoints is for, the host that they carry first.
 
-    Nothing where nothing is balanced, or where the description brings a certificate of its own.
+    Nothing where nothing is balanced; no virtual IP for which the description brings a certificate of its own, and none
+    at all with an authority of its own, which would not have issued ours.
     """
     own = merged({"cluster": _cluster(description)}, description.overrides)
-    vip = own["cluster"]["virtual_ips"].get("public")
-    settings = own.get("tls", {}).get("public", {})
-    if vip is None or "haproxy" not in description.services or "certificate" in settings:
-        return ()
-    return (settings["name"], vip["ip"]) if settings.get("name") else (vip["ip"],)
+    vips, tls = own["cluster"]["virtual_ips"], own.get("tls", {})
+    if endpoints.PUBLIC not in vips or "haproxy" not in description.services or "ca" in tls:
+        return {}
+    hosts: dict[str, tuple[str, ...]] = {}
+    for vip in endpoints.ENCRYPTED:
+        settings = tls.get(vip, {})
+        if "certificate" not in settings:
+            hosts[vip] = (settings["name"], vips[vip]["ip"]) if settings.get("name") else (vips[vip]["ip"],)
+    return hosts
+
+
+def _certificates(kept: Mapping[str, Any]) -> Document:
+    # The public one stands where it did before there were others, in files that are older.
+    places = {vip: kept if vip == endpoints.PUBLIC else kept.get(vip, {}) for vip in endpoints.ENCRYPTED}
+    return {vip: {key: own[key] for key in ("certificate", "key")} for vip, own in places.items() if "key" in own}
 
 
 def is_address(text: str) -> bool:

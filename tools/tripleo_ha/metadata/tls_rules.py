@@ -1,4 +1,4 @@
-"""What JSON Schema cannot say about certificates and their key; see ``rule`` for the form.
+"""What JSON Schema cannot say about certificates and their keys; see ``rule`` for the form.
 
 What depends on the date is a rule of its own, made for one date, so that all others are always of one opinion.
 """
@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from tripleo_ha.metadata.findings import Finding, Path
+from tripleo_ha import endpoints
+from tripleo_ha.metadata.findings import Finding, Path, dotted
 from tripleo_ha.metadata.rule import Document, Rule, needs
 
 if TYPE_CHECKING:
@@ -18,61 +19,71 @@ if TYPE_CHECKING:
 SOON = timedelta(days=30)
 """How long before its end a certificate is worth a warning."""
 CA: Path = ("tls", "ca")
-CERTIFICATE: Path = ("tls", "public", "certificate")
-KEY: Path = ("tls", "public", "key")
 RENEW = "tripleo-ha metadata renew-certificate makes a new one"
+
+
+def _path(vip: str, key: str) -> Path:
+    return ("tls", vip, key)
 
 
 @needs("tls")
 def readable(document: Document) -> Iterator[Finding]:
-    """Certificates and the key are what they are said to be."""
-    if not _enabled(document):
-        return
-    for path in (CA, CERTIFICATE):
+    """Certificates and the keys are what they are said to be."""
+    vips = _encrypted(document)
+    for path in ((CA, *(_path(vip, "certificate") for vip in vips)) if vips else ()):
         if not certificates(_at(document, path)):
             yield Finding("THA223", path, "no certificate can be read from this PEM", "one or more certificates")
-    if _key(document) is None:
-        yield Finding("THA223", KEY, "no private key can be read from this PEM", "a private key that is not encrypted")
+    for vip in vips:
+        if _key(document, vip) is None:
+            message = "no private key can be read from this PEM"
+            yield Finding("THA223", _path(vip, "key"), message, "a private key that is not encrypted")
 
 
 @needs("tls")
 def belongs_together(document: Document) -> Iterator[Finding]:
     """The key is the first certificate's, each certificate was issued by the next, and the last by an authority."""
-    chain, authorities, key = _parsed(document)
-    if not chain or not authorities or key is None:
-        return
+    authorities = certificates(_at(document, CA))
+    for vip in _encrypted(document):
+        chain, key = _chain(document, vip), _key(document, vip)
+        if chain and authorities and key is not None:
+            yield from _joined(vip, chain, key, authorities)
+
+
+def _joined(
+    vip: str, chain: "Sequence[Certificate]", key: Any, authorities: "Sequence[Certificate]"
+) -> Iterator[Finding]:
+    path = _path(vip, "certificate")
     place = next((index for index, each in enumerate(chain) if each.public_key() == key.public_key()), None)
     if place is None:
-        expected = "the key of the first certificate in tls.public.certificate"
-        yield Finding("THA224", KEY, "this key belongs to no certificate of the chain", expected)
+        expected = f"the key of the first certificate in {dotted(path)}"
+        yield Finding("THA224", _path(vip, "key"), "this key belongs to no certificate of the chain", expected)
         return
     if place:
         message = f"the server's own certificate stands at place {place + 1}"
-        yield Finding("THA226", CERTIFICATE, message, "the server's own certificate first")
+        yield Finding("THA226", path, message, "the server's own certificate first")
         return
     for index, (issued, issuer) in enumerate(pairwise(chain), start=1):
         if not _issued(issued, issuer):
             message = f"certificate {index} was not issued by the one that follows"
-            yield Finding("THA226", CERTIFICATE, message, "each certificate followed by the one that issued it")
+            yield Finding("THA226", path, message, "each certificate followed by the one that issued it")
             return
     if chain[-1] not in authorities and not any(_issued(chain[-1], each) for each in authorities):
         message = "nobody in tls.ca has issued the last certificate of the chain"
-        yield Finding("THA227", CERTIFICATE, message, "a chain that ends at an authority of tls.ca")
+        yield Finding("THA227", path, message, "a chain that ends at an authority of tls.ca")
 
 
 @needs("cluster", "tls")
 def covers_endpoints(document: Document) -> Iterator[Finding]:
-    """The certificate is for the host that public endpoints carry."""
-    chain, _, _ = _parsed(document)
-    if not chain:
-        return
-    name = document["tls"]["public"].get("name")
-    host = name or document["cluster"]["virtual_ips"]["public"]["ip"]
-    # Which of them stands first is another rule's.
-    if not any(covers(each, host) for each in chain):
-        source = "tls.public.name" if name else "cluster.virtual_ips.public.ip"
-        message = f"{source} is not among the certificate's subject alternative names"
-        yield Finding("THA225", CERTIFICATE, message, f"a certificate for {source}")
+    """Each certificate is for the host that endpoints on its virtual IP carry."""
+    for vip in _encrypted(document):
+        chain = _chain(document, vip)
+        name = document["tls"][vip].get("name")
+        host = name or document["cluster"]["virtual_ips"][vip]["ip"]
+        # Which of them stands first is another rule's.
+        if chain and not any(covers(each, host) for each in chain):
+            source = f"tls.{vip}.name" if name else f"cluster.virtual_ips.{vip}.ip"
+            message = f"{source} is not among the certificate's subject alternative names"
+            yield Finding("THA225", _path(vip, "certificate"), message, f"a certificate for {source}")
 
 
 def valid_at(now: datetime) -> Rule:
@@ -80,11 +91,12 @@ def valid_at(now: datetime) -> Rule:
 
     @needs("tls")
     def valid(document: Document) -> Iterator[Finding]:
-        chain, authorities, _ = _parsed(document)
-        for index, certificate in enumerate(chain, start=1):
-            yield from _validity(CERTIFICATE, f"certificate {index}", certificate, now)
+        vips = _encrypted(document)
+        for vip in vips:
+            for index, certificate in enumerate(_chain(document, vip), start=1):
+                yield from _validity(_path(vip, "certificate"), f"certificate {index}", certificate, now)
         # One that has expired may stand beside its successor.
-        if authorities:
+        if vips and (authorities := certificates(_at(document, CA))):
             yield from _validity(CA, "the authority", max(authorities, key=lambda each: each.not_valid_after_utc), now)
 
     return valid
@@ -135,11 +147,11 @@ def certificates(text: str) -> "tuple[Certificate, ...]":
     return found if text.count("-----BEGIN ") == len(found) else ()
 
 
-def _key(document: Document) -> Any:
+def _key(document: Document, vip: str) -> Any:
     from cryptography.hazmat.primitives import serialization
 
     try:
-        return serialization.load_pem_private_key(_at(document, KEY).encode(), None)
+        return serialization.load_pem_private_key(_at(document, _path(vip, "key")).encode(), None)
     except Exception:  # noqa: BLE001 RUF100 — as above; and what it says may quote the key
         return None
 
@@ -154,15 +166,14 @@ def _issued(certificate: "Certificate", issuer: "Certificate") -> bool:
     return True
 
 
-def _parsed(document: Document) -> "tuple[Sequence[Certificate], Sequence[Certificate], Any]":
-    """Return chain, authorities and key, as far as they can be read; nothing where TLS is switched off."""
-    if not _enabled(document):
-        return (), (), None
-    return certificates(_at(document, CERTIFICATE)), certificates(_at(document, CA)), _key(document)
+def _chain(document: Document, vip: str) -> "tuple[Certificate, ...]":
+    return certificates(_at(document, _path(vip, "certificate")))
 
 
-def _enabled(document: Document) -> bool:
-    return bool(document["tls"]["public"].get("enabled", True))
+def _encrypted(document: Document) -> list[str]:
+    """Return the virtual IPs whose certificates are in use; what is switched off is not judged."""
+    tls = document["tls"]
+    return [vip for vip in endpoints.ENCRYPTED if vip in tls and endpoints.switched_on(tls[vip], vip)]
 
 
 def _at(document: Document, path: Path) -> str:

@@ -59,7 +59,7 @@ def gather() -> NodeFacts:
         broker=take("broker", lambda: _broker(metadata), ()) if "rabbit" in metadata else (),
         broker_users=take("broker users", lambda: _broker_users(metadata), ()) if "rabbit" in metadata else (),
         unfenced=take("fencing", lambda: fencing.problems(metadata), ()) if "pacemaker" in metadata else (),
-        certificates=take("certificates", haproxy.served_certificates, ()) if endpoints.public_tls(metadata) else (),
+        certificates=take("certificates", haproxy.served_certificates, ()) if endpoints.encrypted(metadata) else (),
         problems=take.problems,
     )
 

@@ -16,7 +16,7 @@ from tripleo_ha.templates.shape import Path
 
 MODULES: Mapping[str, tuple[str, ...]] = {
     "cluster.py": ("cluster.name", "cluster.nodes", "cluster.virtual_ips", "node.name"),
-    "endpoints.py": ("tls.public",),
+    "endpoints.py": ("tls.control", "tls.public"),
     "metadata/networking.py": (
         "derived.node",
         "neutron.dns_servers",

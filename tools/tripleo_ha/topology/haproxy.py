@@ -63,7 +63,7 @@ def render(rows: Sequence[Row], cluster: Cluster, metadata: Mapping[str, Any]) -
     body = [
         *_defaults(extra.get("defaults", {})),
         *_peers(cluster, own["peers"].port),
-        *_statistics(cluster, own["statistics"].port, settings["stats_password"]),
+        *_statistics(cluster, own["statistics"].port, settings["stats_password"], metadata),
     ]
     for listener in offered:
         body += _listen(listener, cluster, maxconn, metadata)
@@ -77,11 +77,13 @@ def certificates(metadata: Mapping[str, Any]) -> dict[str, str]:
 
     The name changes with the certificate: a configuration and its certificate are taken, or refused, together.
     """
-    tls = endpoints.public_tls(metadata)
-    if tls is None:
-        return {}
+    return dict(_bundle(vip, tls) for vip, tls in endpoints.encrypted(metadata).items())
+
+
+def _bundle(vip: str, tls: endpoints.Tls) -> tuple[str, str]:
+    """Return the name of the file with a virtual IP's certificate and key, and its content."""
     parts = [part if part.endswith("\n") else f"{part}\n" for part in (tls.certificate, tls.key)]
-    return {f"public-{hashlib.sha256(parts[0].encode()).hexdigest()[:16]}.pem": "".join(parts)}
+    return f"{vip}-{hashlib.sha256(parts[0].encode()).hexdigest()[:16]}.pem", "".join(parts)
 
 
 def digest_of(description: str) -> str:
@@ -183,14 +185,15 @@ def _peers(cluster: Cluster, port: int) -> Iterator[str]:
         yield f"    peer {node.name} {_end(node.ip, port)}"
 
 
-def _statistics(cluster: Cluster, port: int, password: str) -> Iterator[str]:
+def _statistics(cluster: Cluster, port: int, password: str, metadata: Mapping[str, Any]) -> Iterator[str]:
     yield "\nuserlist statistics"
     yield f"    user admin insecure-password {quote(password)}"
     yield "\nfrontend statistics"
     yield "    mode http"
-    control = (vip.ip for name, vip in cluster.virtual_ips.items() if name == "control")
-    for ip in dict.fromkeys((cluster.me.ip, *control)):
-        yield f"    bind {_end(ip, port)}"
+    yield f"    bind {_end(cluster.me.ip, port)}"
+    if control := cluster.virtual_ips.get(endpoints.CONTROL):
+        tls = endpoints.tls_of(metadata, endpoints.CONTROL)
+        yield f"    bind {_end(control.ip, port)}{_ssl(endpoints.CONTROL, tls)}"
     yield "    maxconn 50"
     yield "    timeout client 10s"
     yield "    http-request auth realm statistics unless { http_auth(statistics) }"
@@ -221,25 +224,27 @@ def _listen(listener: Listener, cluster: Cluster, total: int, metadata: Mapping[
 
 
 def _binds(listener: Listener, balance: Balance, cluster: Cluster, metadata: Mapping[str, Any]) -> Iterator[str]:
-    certificate = next(iter(certificates(metadata)), "")
     dead_peer = "" if listener.protocol == "http" else f" tcp-ut {DEAD_CLIENT_S}s"
     for vip in balance.vips:
-        tls = f" ssl crt {certificate}" if certificate and endpoints.is_encrypted(listener, vip) else ""
+        ssl = _ssl(vip, endpoints.tls_for(metadata, listener, vip))
         for number, port in enumerate(endpoints.offered_ports(metadata, listener, vip)):
             # Transparent: what is under way is still answered after the address has left this node.
             end = _end(cluster.virtual_ips[vip].ip, port)
-            yield f"    bind {end} transparent{dead_peer}{'' if number else tls}"
+            yield f"    bind {end} transparent{dead_peer}{'' if number else ssl}"
+
+
+def _ssl(vip: str, tls: endpoints.Tls | None) -> str:
+    return f" ssl crt {_bundle(vip, tls)[0]}" if tls else ""
 
 
 def _kept_encrypted(
     listener: Listener, balance: Balance, cluster: Cluster, metadata: Mapping[str, Any]
 ) -> Iterator[str]:
-    for vip in balance.vips:
-        if endpoints.public_tls(metadata) is None or not endpoints.is_encrypted(listener, vip):
-            continue
-        if balance.tls_port:
-            url = endpoints.base_url(metadata, listener, vip)
-            yield f"    http-request redirect prefix {url} if {{ dst {cluster.virtual_ips[vip].ip} }} !{{ ssl_fc }}"
+    vips = [vip for vip in balance.vips if endpoints.tls_for(metadata, listener, vip)]
+    for vip in vips if balance.tls_port else ():
+        url = endpoints.base_url(metadata, listener, vip)
+        yield f"    http-request redirect prefix {url} if {{ dst {cluster.virtual_ips[vip].ip} }} !{{ ssl_fc }}"
+    if vips:
         # The service itself cannot tell which cookies must not travel in the open: it is asked in plain HTTP always.
         yield "    http-response replace-header Set-Cookie ^(.*)$ '\\1; Secure' if { ssl_fc }"
 

@@ -16,10 +16,11 @@ from typing import Any, Protocol
 import amqp
 import pymysql
 
+from tripleo_ha.endpoints import CONTROL, PUBLIC
 from tripleo_ha.verify import client
 from tripleo_ha.verify.client import Account
 from tripleo_ha.verify.result import Problem, attempt
-from tripleo_ha.verify.runner import CONTROL, KEYSTONE_PORT, PUBLIC, Target, trial_account
+from tripleo_ha.verify.runner import KEYSTONE_PORT, Target, trial_account
 from tripleo_ha.waiting import wait_for
 
 OPERATION_S = 1.0

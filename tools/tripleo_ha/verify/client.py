@@ -263,13 +263,13 @@ def issue_token(
     return token
 
 
-def catalogue(address: str, port: int, token: str) -> list[Endpoint]:
+def catalogue(address: str, port: int, token: str, trust: Trust | None = None) -> list[Endpoint]:
     """Return the catalogue that Keystone shows to the holder of a token, with ``%(project_id)s`` for a project's id.
 
     :raises OSError: nobody answered.
     :raises Failure: the answer is no catalogue.
     """
-    with closing(http_connection(address, port)) as connection:
+    with closing(http_connection(address, port, trust=trust)) as connection:
         connection.request("GET", "/v3/auth/catalog", headers={"X-Auth-Token": token, "Connection": "close"})
         answer = connection.getresponse()
         content = answer.read()

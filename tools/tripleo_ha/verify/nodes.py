@@ -133,23 +133,28 @@ def listening(facts: Facts, cluster: Cluster, rows: Sequence[Row], metadata: Map
     return _result("listening", bad, f"{count} sockets on {len(facts)} nodes, all in the table of services")
 
 
-def certificates(facts: Facts, wanted: str, now: datetime) -> CheckResult:
-    """Every node answers on public addresses with the metadata's certificate, and that is still valid.
+def certificates(facts: Facts, wanted: Mapping[str, str], now: datetime) -> CheckResult:
+    """Every node answers on virtual IPs with the metadata's certificates, and those are still valid.
 
-    :param wanted: the certificate and those that follow it, as PEM.
+    :param wanted: by virtual IP the certificate and those that follow it, as PEM.
     """
-    first = wanted[: wanted.index(END_OF_PEM) + len(END_OF_PEM)]
-    fingerprint = hashlib.sha1(ssl.PEM_cert_to_DER_cert(first.strip()), usedforsecurity=False).hexdigest()
+    expected = {vip: _fingerprint(text) for vip, text in wanted.items()}
+    told = ", ".join(f"{vip} {fingerprint}" for vip, fingerprint in expected.items())
     bad, left = [], []
     for each in facts:
         served = [found.fingerprint for found in each.certificates]
-        if served != [fingerprint]:
-            bad.append(f"{each.node} serves {listed(set(served), 'none')}, not {fingerprint}")
+        if sorted(served) != sorted(expected.values()):
+            bad.append(f"{each.node} serves {listed(set(served), 'none')}, not {told}")
         left += [_end(found.not_after) - now for found in each.certificates]
     if left and min(left) <= timedelta():
         bad.append(f"expired {-min(left).days} days ago: tripleo-ha metadata renew-certificate")
     days = min(left).days if left else 0
-    return _result("tls.certificate", bad, f"the same on {len(facts)} nodes, {days} days left")
+    return _result("tls.certificate", bad, f"the same on {len(facts)} nodes ({told}), {days} days left")
+
+
+def _fingerprint(chain: str) -> str:
+    first = chain[: chain.index(END_OF_PEM) + len(END_OF_PEM)]
+    return hashlib.sha1(ssl.PEM_cert_to_DER_cert(first.strip()), usedforsecurity=False).hexdigest()
 
 
 def _end(told: str) -> datetime:

@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 from tripleo_ha import cluster as clusters
 from tripleo_ha import endpoints, table
 from tripleo_ha.cluster import Cluster
-from tripleo_ha.endpoints import Endpoint
+from tripleo_ha.endpoints import CONTROL, PUBLIC, Endpoint
 from tripleo_ha.errors import Failure
 from tripleo_ha.metadata import derived, schema
 from tripleo_ha.node.facts import NodeFacts, from_document
@@ -25,7 +25,6 @@ from tripleo_ha.verify.transport import Transport
 T = TypeVar("T")
 P = ParamSpec("P")
 PROBE = ("tripleo-ha-node", "probe")
-CONTROL, PUBLIC = "control", "public"
 KEYSTONE_PORT = 5000
 CONNECTIONS_A_NODE = (2, 10, 30)
 
@@ -55,13 +54,13 @@ class Target:
 
     def trust(self, vip: str, listener: Listener) -> Trust | None:
         """Return whom a client of a listener on a virtual IP is to trust, or None where it is not encrypted."""
-        tls = endpoints.public_tls(self.metadata)
-        return Trust(tls.ca, tls.host) if tls and endpoints.is_encrypted(listener, vip) else None
+        tls = endpoints.tls_for(self.metadata, listener, vip)
+        return Trust(tls.ca, tls.host) if tls else None
 
-    def keystone_trust(self) -> Trust | None:
-        """As :meth:`trust`, of Keystone on the public virtual IP."""
+    def keystone_trust(self, vip: str = PUBLIC) -> Trust | None:
+        """As :meth:`trust`, of Keystone."""
         listeners = (listener for row in self.rows for listener in row.balanced)
-        return next((self.trust(PUBLIC, item) for item in listeners if item.port == KEYSTONE_PORT), None)
+        return next((self.trust(vip, item) for item in listeners if item.port == KEYSTONE_PORT), None)
 
     def catalogued(self) -> list[Endpoint]:
         """Return what Keystone's catalogue should hold: every API of the rows."""
@@ -165,8 +164,9 @@ def _facts(target: Target, told: Mapping[str, NodeFacts | Problem]) -> list[Chec
         results.append(nodes.galera(facts, target.cluster))
     if target.has("rabbit"):
         results += [nodes.broker(facts, target.cluster), nodes.broker_users(facts)]
-    if tls := endpoints.public_tls(target.metadata):
-        results.append(nodes.certificates(facts, tls.certificate, datetime.now(UTC)))
+    if encrypted := endpoints.encrypted(target.metadata):
+        wanted = {vip: tls.certificate for vip, tls in encrypted.items()}
+        results.append(nodes.certificates(facts, wanted, datetime.now(UTC)))
     if target.has("pacemaker"):
         results += nodes.virtual_ips(facts, target.cluster) + nodes.singletons(facts, target.rows)
         results += nodes.fencing(facts, target.cluster, target.metadata)
@@ -191,13 +191,15 @@ def _judge_http(target: Target, name: str, vip: str, mode: str, seen: "Future[Ht
 def _token(target: Target) -> HttpSeen:
     password = target.metadata["keystone"]["admin_password"]
     token = client.issue_token(target.vip(PUBLIC), KEYSTONE_PORT, password, trust=target.keystone_trust())
-    return client.validate_token(target.vip(CONTROL), KEYSTONE_PORT, token, len(target.cluster.nodes))
+    control = target.keystone_trust(CONTROL)
+    return client.validate_token(target.vip(CONTROL), KEYSTONE_PORT, token, len(target.cluster.nodes), control)
 
 
 def _catalogue(target: Target) -> list[Endpoint]:
     password = target.metadata["keystone"]["admin_password"]
-    token = client.issue_token(target.vip(CONTROL), KEYSTONE_PORT, password)
-    return client.catalogue(target.vip(CONTROL), KEYSTONE_PORT, token)
+    control = target.keystone_trust(CONTROL)
+    token = client.issue_token(target.vip(CONTROL), KEYSTONE_PORT, password, trust=control)
+    return client.catalogue(target.vip(CONTROL), KEYSTONE_PORT, token, control)
 
 
 def _trial(target: Target, observers: Observers) -> list[CheckResult]:

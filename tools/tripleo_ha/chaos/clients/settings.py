@@ -1,6 +1,7 @@
 """What a client of a campaign is told on stdin: where the cluster is, its account, and how to work."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ ISOLATIONS = (REPEATABLE_READ, READ_COMMITTED)
 class Settings:
     """Everything that a client needs to know.
 
-    ``control`` and ``public`` are the virtual IPs; ``trust`` is None where public services are not encrypted.
+    ``control`` and ``public`` are the virtual IPs; ``trust`` has those of the two by which Keystone is encrypted.
     ``appenders`` and ``tellers`` are how many processes append to lists and transfer money; ``pace`` is how many times
     as often as usual they do so. ``isolation`` is one of :data:`ISOLATIONS`.
     """
@@ -36,7 +37,7 @@ class Settings:
     tellers: int = 2
     pace: float = 1.0
     isolation: str = REPEATABLE_READ
-    trust: Trust | None = None
+    trust: Mapping[str, Trust] = field(default_factory=dict)
 
     @property
     def queue(self) -> str:
@@ -52,7 +53,7 @@ class Settings:
             control=target.vip("control"),
             public=target.vip("public"),
             keystone_password=target.metadata["keystone"]["admin_password"],
-            trust=target.keystone_trust(),
+            trust={target.vip(vip): trust for vip in ("control", "public") if (trust := target.keystone_trust(vip))},
             **{"mysql_port": ports["mysql"], "amqp_port": ports["amqp"], **rest},
         )
 
@@ -69,9 +70,9 @@ class Settings:
         try:
             document = json.loads(text)
             account, trust = document["account"], document["trust"]
-            parts = {"account": Account(**account), "trust": Trust(**trust) if trust else None}
+            parts = {"account": Account(**account), "trust": {ip: Trust(**each) for ip, each in trust.items()}}
             settings = cls(**{**document, **parts})
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise UsageError("stdin has no settings of a client", "`tripleo-ha chaos` starts clients") from error
         if settings.isolation not in ISOLATIONS:
             raise UsageError("no such isolation level", f"one of: {', '.join(ISOLATIONS)}")

@@ -85,7 +85,7 @@ class TokenWorker(Worker):
         self.bearer = bearer
         self._settings = settings
         self._address = address
-        self.trust = settings.trust if address == settings.public else None
+        self.trust = settings.trust.get(address)
 
     def authenticate(self) -> str:
         """Return a token of the administrator for the password, and have the others use it."""

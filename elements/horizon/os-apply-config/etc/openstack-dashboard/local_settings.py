@@ -2,6 +2,9 @@
 ALLOWED_HOSTS = [
     '{{cluster.virtual_ips.control.ip}}',
     '{{cluster.virtual_ips.public.ip}}',
+{{#tls.control.name}}
+    '{{tls.control.name}}',
+{{/tls.control.name}}
 {{#tls.public.name}}
     '{{tls.public.name}}',
 {{/tls.public.name}}
@@ -15,6 +18,10 @@ SECURE_PROXY_ADDR_HEADER = 'HTTP_X_FORWARDED_FOR'
 
 OPENSTACK_KEYSTONE_URL = '{{derived.urls.keystone.control}}/v3'
 OPENSTACK_ENDPOINT_TYPE = 'internalURL'
+{{#tls.control.enabled}}
+# By itself it would take any certificate of Glance's.
+OPENSTACK_SSL_CACERT = '/etc/ssl/certs/ca-certificates.crt'
+{{/tls.control.enabled}}
 OPENSTACK_KEYSTONE_DEFAULT_ROLE = 'member'
 
 # Sessions are where no controller takes them along when it is lost. A connection is made for each request, so that none
