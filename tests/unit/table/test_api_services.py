@@ -289,6 +289,7 @@ def test_nothing_is_asked_in_plain_http_inside_once_it_is_switched_on() -> None:
         directory = service.partition("-")[0]
         found = read(on[f"/etc/{directory}/{service}.conf"])
         assert found["keystone_authtoken"]["auth_url"] == "https://internal.example.com:5000/v3", service
+    assert "\n192.0.2.10 internal.example.com\n" in on["/etc/hosts"]
     neutron = read(on["/etc/neutron/neutron.conf"])["DEFAULT"]
     assert (neutron["nova_metadata_host"], neutron["nova_metadata_protocol"]) == ("internal.example.com", "https")
 

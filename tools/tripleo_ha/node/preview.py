@@ -57,7 +57,7 @@ def _of_every_node(
     rows: Sequence[Row], members: Cluster, metadata: Mapping[str, Any]
 ) -> Iterator[tuple[str, Rendered]]:
     yield "/etc/hostname", _text(f"{members.me.name}\n", "ha-base")
-    yield "/etc/hosts", _text(base.hosts(members), "ha-base")
+    yield "/etc/hosts", _text(base.hosts(members, metadata), "ha-base")
     for name, pem in trust.authorities(metadata).items():
         yield f"{trust.AUTHORITIES}/{name}.crt", _text(pem, "ha-trust")
     yield "/etc/nftables.conf", _text(firewall.render(rows, members, metadata), "ha-base")
