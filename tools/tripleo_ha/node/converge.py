@@ -50,15 +50,18 @@ def converge() -> None:
 
 
 def stop_absent(context: Context, rows: Iterable[Row]) -> None:
-    """Stop what runs of services whose key is not in the metadata."""
+    """Stop what runs of services whose key is not in the metadata; one that did not end well is not held against it."""
     names = [unit.name for row in rows for unit in row.units]
     if not names:
         return
     told = run(["systemctl", "is-active", *names], timeout=30, check=False).stdout.split()
     for name, state in zip(names, told, strict=True):
-        if state == "active":
+        if state in ("inactive", "unknown"):
+            continue
+        if state != "failed":
             units.stop(name)
             context.changed(f"{name} stopped: its key is not in the metadata")
+        run(["systemctl", "reset-failed", name], timeout=30, check=False)
 
 
 def go_through(context: Context, rows: Iterable[Row], find: Callable[[Row], Handler]) -> Outcome:
