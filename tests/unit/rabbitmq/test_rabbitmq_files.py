@@ -61,8 +61,9 @@ def test_nothing_listens_on_every_address() -> None:
     assert rendered("etc/rabbitmq/epmd.env", metadata(3)) == "ERL_EPMD_ADDRESS=192.0.2.11\n"
     everywhere = [listener for listener in row().listeners if listener.address not in ("node", "loopback")]
     # The broker takes no address for these; the firewall leaves them to the controllers.
-    (streams,) = everywhere
-    assert streams.sources == ("cluster",)
+    streams, tools = everywhere
+    assert streams.sources == tools.sources == ("cluster",)
+    assert tools.ports.start == 25672 + 10000, "where rabbitmqctl listens unless it is told"
     assert f"stream.replication.port_range.min = {streams.ports[0]}\n" in conf
     assert f"stream.replication.port_range.max = {streams.ports[-1]}\n" in conf
 
