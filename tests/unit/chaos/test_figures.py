@@ -51,7 +51,7 @@ def test_client_that_goes_silent_without_an_error_is_an_open_gap() -> None:
 
 
 def test_end_of_a_campaign_is_no_gap() -> None:
-    history = [*steady(BANK, (0, 39)), ok(PUBLISH, 39.8)]
+    history = [*steady(BANK, (0, 39)), ok(PUBLISH, 39.8), ok(Workload.CONSUME, 47.0)]
     assert not figures.of([strike(redundant=None)], history).strikes[0].services[Service.SQL].longest.open
 
 

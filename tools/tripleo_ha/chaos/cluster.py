@@ -68,16 +68,7 @@ class Cluster:
 
         :raises TimedOut: it does not in time.
         """
-        last = [""]
-
-        def ask() -> dict[str, Any] | None:
-            answer = attempt(self.target.ask, node, action, request, timeout=ANSWER_S)
-            if isinstance(answer, Problem):
-                last[0] = answer.reason
-                return None
-            return answer
-
-        return wait_for(f"{node} to tell what it holds", ask, timeout=READ_S, why=lambda: last[0])
+        return self.target.ask_until_told(node, action, request, answer_s=ANSWER_S, timeout=READ_S)
 
     def minority_serves(self, nodes: Iterable[str], account: Account) -> str:
         """Say what nodes that are cut from a majority still serve, or return an empty string; takes seconds."""

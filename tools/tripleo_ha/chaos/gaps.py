@@ -75,7 +75,8 @@ def tracks(operations: Iterable[Operation]) -> tuple[Track, ...]:
     process that never tries to write has no track.
     """
     ordered = sorted(operations, key=lambda each: (each.workload, each.process, each.ended))
-    until = max((each.ended for each in ordered), default=0.0)
+    # What only accounts goes on when the others have ended: a consumer takes what is left.
+    until = max((each.ended for each in ordered if each.workload.service), default=0.0)
     found = []
     for (workload, process), group in groupby(ordered, key=lambda each: (each.workload, each.process)):
         attempts = list(group)
