@@ -80,6 +80,14 @@ done
 """
 
 
+COLDPLUG = """[Service]
+ExecStart=
+ExecStart=-udevadm trigger --type=all --action=add --subsystem-match=net
+"""
+"""A node sees all devices of the machine and owns but its cables. To go through all costs it a second of CPU a boot."""
+COLDPLUG_FILE = "coldplug.conf"
+
+
 def boot_argv(node: BedNode, machine: str, machine_id: str) -> list[str]:
     """Return the command that boots the node's root as a container, in the keeper's namespaces."""
     binds = {node.directory / "state": "/mnt/state", node.metadata_file.parent: "/var/lib/os-collect-config/local-data"}
@@ -91,6 +99,10 @@ def boot_argv(node: BedNode, machine: str, machine_id: str) -> list[str]:
     ]  # fmt: skip
     argv += [f"--bind={bind_path(source)}:{target}" for source, target in binds.items()]
     argv += tun()
+    argv.append(
+        f"--bind-ro={bind_path(node.directory / COLDPLUG_FILE)}"
+        ":/etc/systemd/system/systemd-udev-trigger.service.d/devtest.conf"
+    )
     # The image's fstab names a disk by its label; here the root is an overlay, and there is nothing to remount.
     return [*argv, f"systemd.hostname={node.name}", "systemd.mask=systemd-remount-fs.service"]
 
@@ -111,6 +123,7 @@ def prepare(node: BedNode, image_root: Path) -> None:
     image.unlink(missing_ok=True)
     image.symlink_to(image_root.resolve())
     (node.directory / "cables").write_text("\n".join(network.cable_lines(node, "node")) + "\n")
+    (node.directory / COLDPLUG_FILE).write_text(COLDPLUG)
     (node.directory / "addresses").write_text("\n".join(network.node_lines(node)) + "\n")
 
 
