@@ -1,12 +1,15 @@
 """What the command says to bad input"""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from tripleo_ha.cli import devtest
 from tripleo_ha.cli.main import main
+from tripleo_ha.devtest import layout
+from tripleo_ha.errors import UsageError
 
 
 def call(*argv: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -38,6 +41,25 @@ def test_one_clear_line(argv: list[str], said: str, tmp_path: Path, capsys: pyte
     assert code == 2
     assert said in told.splitlines()[0]
     assert not (tmp_path / "none").exists()
+
+
+def taken(scale: int) -> bool:
+    try:
+        return layout.check_scale(scale) == scale
+    except UsageError:
+        return False
+
+
+@pytest.mark.parametrize("verb", ["up", "scale"])
+def test_help_names_every_scale_that_is_taken(
+    verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit):
+        main(["devtest", verb, "--help"])
+    offered = re.search(r"controllers: ([0-9, ]+)", capsys.readouterr().out)
+    assert offered
+    assert [int(number) for number in offered[1].split(",")] == [scale for scale in range(-1, 20) if taken(scale)]
 
 
 def test_the_scale_of_the_environment_is_checked(

@@ -29,9 +29,12 @@ def test_guide_names_every_key(kind: type) -> None:
     assert [field.name for field in dataclasses.fields(kind) if f"``{field.name}``" not in text] == []
 
 
-def test_check_fails_on_a_stale_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_fails_on_a_stale_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(paths, "CHECKOUT", tmp_path)
     assert _exit(["services", "reference", "--check"]) == 1
+    assert capsys.readouterr().err == "docs/services.rst is stale: tripleo-ha services reference --write\n"
     assert _exit(["services", "reference", "--write"]) == 0
     assert _exit(["services", "reference", "--check"]) == 0
     (tmp_path / PAGE).write_text("old")

@@ -13,12 +13,13 @@ from pathlib import Path
 from tripleo_ha import paths
 from tripleo_ha.devtest import container, disk, flow, prerequisites, store
 from tripleo_ha.devtest.bed import Bed
-from tripleo_ha.devtest.layout import check_scale
+from tripleo_ha.devtest.layout import SCALES, check_scale
 from tripleo_ha.devtest.progress import Progress
 from tripleo_ha.errors import UsageError
 from tripleo_ha.metadata.generate import PROFILES
 
 SCALE_VARIABLE = "OVERCLOUD_CONTROLSCALE"
+CONTROLLERS = f"controllers: {', '.join(map(str, SCALES))}"
 LEFT_LOGS = """
 for journal in upper/var/log/journal state/var/log/journal; do
     if [ -d "$journal" ] && [ ! -L "$journal" ]; then
@@ -50,7 +51,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 def _add_whole(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
     """Declare the commands for the whole bed, and return that of ``up``."""
     up = _verb(verbs, "up", _up, "make the cluster, or complete what is there of it, and verify it", locks=True)
-    up.add_argument("--scale", metavar="N", help=f"controllers: 1, 3, 5 (default: ${SCALE_VARIABLE}, else 3)")
+    up.add_argument("--scale", metavar="N", help=f"{CONTROLLERS} (default: ${SCALE_VARIABLE}, else 3)")
     up.add_argument(
         "--profile", choices=PROFILES, help="which services run, from the same image (default: as it is, or core)"
     )
@@ -63,7 +64,7 @@ def _add_whole(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     up.add_argument("--image-root", type=Path, help=argparse.SUPPRESS)
     scale = _verb(verbs, "scale", _scale, "change the number of controllers; data is kept", locks=True)
-    scale.add_argument("scale", metavar="N", help="controllers: 1, 3, 5")
+    scale.add_argument("scale", metavar="N", help=CONTROLLERS)
     for parser in (up, scale):
         parser.add_argument("--allow-even", action="store_true", help="accept an even number of controllers")
         parser.add_argument("--no-verify", action="store_true", help="leave out the verification")

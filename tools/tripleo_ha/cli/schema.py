@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from tripleo_ha.cli import page
+
 PAGE = Path("docs", "metadata-reference.md")
 
 
@@ -17,11 +19,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     show = verbs.add_parser("show", help="print one schema")
     show.add_argument("name", metavar="NAME", help="as 'tripleo-ha schema list' prints it")
     show.set_defaults(run=show_schema)
-    reference = verbs.add_parser("reference", help="print the reference page, which is made of the schemas")
-    change = reference.add_mutually_exclusive_group()
-    change.add_argument("--write", action="store_true", help=f"write it to {PAGE} of this checkout")
-    change.add_argument("--check", action="store_true", help=f"fail when {PAGE} of this checkout is stale")
-    reference.set_defaults(run=reference_page)
+    page.add(verbs, PAGE, "the schemas", _reference)
 
 
 def list_schemas(args: argparse.Namespace) -> int:
@@ -49,19 +47,7 @@ def show_schema(args: argparse.Namespace) -> int:
     return 0
 
 
-def reference_page(args: argparse.Namespace) -> int:
-    """Print, write or check the reference page."""
-    from tripleo_ha import paths
+def _reference() -> str:
     from tripleo_ha.metadata.reference import reference
 
-    page, made = paths.CHECKOUT / PAGE, reference()
-    if args.write:
-        page.parent.mkdir(exist_ok=True)
-        page.write_text(made, encoding="utf-8")
-    elif args.check:
-        if not page.exists() or page.read_text(encoding="utf-8") != made:
-            sys.stderr.write(f"{PAGE} is stale: tripleo-ha schema reference --write\n")
-            return 1
-    else:
-        sys.stdout.write(made)
-    return 0
+    return reference()

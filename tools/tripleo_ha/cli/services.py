@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from tripleo_ha import table
+from tripleo_ha.cli import page
 from tripleo_ha.table import Listener, Row
 
 PAGE = Path("docs", "services.rst")
@@ -29,19 +31,13 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     listing = verbs.add_parser("list", help="list the services, in the order in which they converge")
     listing.add_argument("--format", choices=["table", "json"], default="table", help="how they are shown")
     listing.set_defaults(run=list_services)
-    reference = verbs.add_parser("reference", help="print the reference page, which is made of the rows")
-    change = reference.add_mutually_exclusive_group()
-    change.add_argument("--write", action="store_true", help=f"write it to {PAGE} of this checkout")
-    change.add_argument("--check", action="store_true", help=f"fail when {PAGE} of this checkout is stale")
-    reference.set_defaults(run=reference_page)
+    page.add(verbs, PAGE, "the rows", lambda: reference(table.load()))
 
 
 def list_services(arguments: argparse.Namespace) -> int:
     """Print each service with its metadata key, manager and ports, or with ``--format json`` whole rows."""
     import dataclasses
     import json
-
-    from tripleo_ha import table
 
     rows = table.load()
     if arguments.format == "json":
@@ -53,23 +49,6 @@ def list_services(arguments: argparse.Namespace) -> int:
     for line in lines:
         text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         sys.stdout.write(text.rstrip() + "\n")
-    return 0
-
-
-def reference_page(arguments: argparse.Namespace) -> int:
-    """Print, write or check the reference page."""
-    from tripleo_ha import paths, table
-
-    page, made = paths.CHECKOUT / PAGE, reference(table.load())
-    if arguments.write:
-        page.parent.mkdir(exist_ok=True)
-        page.write_text(made, encoding="utf-8")
-    elif arguments.check:
-        if not page.exists() or page.read_text(encoding="utf-8") != made:
-            sys.stderr.write(f"{PAGE} is stale: tripleo-ha services reference --write\n")
-            return 1
-    else:
-        sys.stdout.write(made)
     return 0
 
 
