@@ -12,6 +12,10 @@ from pathlib import Path
 from tripleo_ha.errors import Failure
 
 TAIL_LINES = 15
+KILLED_S = 30.0
+"""What was killed is gone at once, unless the kernel holds it in a call: for as long as a disk takes, or for ever."""
+LAST_WORDS_S = 10.0
+"""What reads its input no more has this long to say why, and to end."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +81,8 @@ def run(
         try:
             stdout, stderr = process.communicate(input, timeout=timeout)
         except subprocess.TimeoutExpired as error:
-            _kill_group(process)
-            raise CommandFailed(argv, f"no end after {timeout:g} s", _text(error.stderr)) from error
+            reason = f"no end after {timeout:g} s" + _kill_group(process)
+            raise CommandFailed(argv, reason, _text(error.stderr)) from error
         except BaseException:
             _kill_group(process)
             raise
@@ -112,15 +116,24 @@ def start(argv: Sequence[str], *, input: str, log: Path) -> "subprocess.Popen[st
         with process.stdin as stream:
             stream.write(input)
     except BrokenPipeError as error:
-        process.wait()
-        raise CommandFailed(argv, "ended before it had read its input", log.read_text(), f"see {log}") from error
+        reason = "ended before it had read its input"
+        try:
+            process.wait(LAST_WORDS_S)
+        except subprocess.TimeoutExpired:
+            reason = f"did not read its input, nor end within {LAST_WORDS_S:g} s" + _kill_group(process)
+        raise CommandFailed(argv, reason, log.read_text(), f"see {log}") from error
     return process
 
 
-def _kill_group(process: "subprocess.Popen[str]") -> None:
+def _kill_group(process: "subprocess.Popen[str]") -> str:
+    """Kill a command and whatever it has started, and return what a failure is to say of that: mostly nothing."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    try:
+        process.wait(KILLED_S)
+    except subprocess.TimeoutExpired:
+        return f", nor {KILLED_S:g} s after it was killed"
+    return ""
 
 
 def _text(output: bytes | str | None) -> str:
