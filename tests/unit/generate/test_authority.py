@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tripleo_ha import endpoints
-from tripleo_ha.metadata import authority, check, generate, masking
+from tripleo_ha.files import write_file
+from tripleo_ha.metadata import authority, check, generate, masking, passwords
 from tripleo_ha.metadata.authority import certified
 from tripleo_ha.metadata.generate import CORE, Description, numbered
 from tripleo_ha.metadata.passwords import Passwords
@@ -62,9 +64,9 @@ def test_a_second_time_changes_nothing() -> None:
 def test_renewing_has_the_same_authority_issue_another_with_another_key() -> None:
     old, new = KNOWN.of("tls"), certified(KNOWN, CLOUD, NOW + 300 * DAY, renew=True).of("tls")
     assert (new["ca"], new["ca_key"]) == (old["ca"], old["ca_key"])
-    for before, after in ((old, new), (old["control"], new["control"])):
-        assert after["certificate"] != before["certificate"]
-        assert after["key"] != before["key"]
+    for vip in endpoints.ENCRYPTED:
+        assert new[vip]["certificate"] != old[vip]["certificate"]
+        assert new[vip]["key"] != old[vip]["key"]
 
 
 def test_an_authority_that_ends_too_soon_is_renewed_as_well() -> None:
@@ -132,13 +134,33 @@ def test_what_ends_inside_is_told_of() -> None:
     assert told == [("tls", "control", "certificate"), ("tls", "public", "certificate")]
 
 
-def test_passwords_of_before_are_completed_and_what_they_hold_stays() -> None:
-    only_public = {key: value for key, value in KNOWN.of("tls").items() if key != "control"}
-    former = Passwords({**KNOWN.values, "tls": only_public})
-    assert set(document(known=former)["tls"]) == {"ca", "public"}
+@pytest.mark.parametrize("lacking", ["control", "public"])
+def test_what_is_not_there_yet_is_added_and_what_is_there_stays(lacking: str) -> None:
+    kept = {key: value for key, value in KNOWN.of("tls").items() if key != lacking}
+    former = Passwords({**KNOWN.values, "tls": kept})
+    assert set(document(known=former)["tls"]) == {"ca", "control", "public"} - {lacking}
     known = certified(former, CLOUD, NOW)
-    assert {**known.of("tls"), "control": 0} == {**former.of("tls"), "control": 0}
+    assert {key: value for key, value in known.of("tls").items() if key != lacking} == kept
     assert findings(document(described(tls={"control": {"enabled": True}}), known)) == []
+
+
+@pytest.mark.parametrize("beside", [("control",), ()])
+def test_a_public_certificate_is_found_where_it_stood_before(beside: tuple[str, ...], tmp_path: Path) -> None:
+    now = KNOWN.of("tls")
+    kept = {key: now[key] for key in ("ca", "ca_key", *beside)}
+    file = tmp_path / "passwords.yaml"
+    write_file(file, yaml.safe_dump({**KNOWN.values, "tls": {**kept, **now["public"]}}), mode=0o600)
+    assert passwords.read(file).of("tls") == {**kept, "public": now["public"]}
+    known = authority.ensure(file, CLOUD, NOW, renew=True).of("tls")
+    assert set(known) == {"ca", "ca_key", "control", "public"}
+    assert passwords.read(file).of("tls") == known
+    assert set(yaml.safe_load(file.read_text())["tls"]) == set(known)
+
+
+def test_a_section_that_is_left_empty_is_filled(tmp_path: Path) -> None:
+    file = tmp_path / "passwords.yaml"
+    write_file(file, yaml.safe_dump({**SECRETS.values, "tls": None}))
+    assert findings(document(known=authority.ensure(file, CLOUD, NOW))) == []
 
 
 def test_nothing_is_made_where_nothing_is_balanced() -> None:
@@ -151,7 +173,8 @@ def test_it_is_kept_from_others_and_read_again(tmp_path: Path) -> None:
     known = authority.ensure(file, CLOUD, NOW)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert authority.ensure(file, CLOUD, NOW) == known
-    assert authority.ensure(file, CLOUD, NOW, renew=True).of("tls")["key"] != known.of("tls")["key"]
+    renewed = authority.ensure(file, CLOUD, NOW, renew=True)
+    assert renewed.of("tls")["public"]["key"] != known.of("tls")["public"]["key"]
 
 
 def test_keys_are_masked_as_they_stand_and_as_json_has_them() -> None:

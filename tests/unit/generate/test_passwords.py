@@ -78,6 +78,15 @@ def test_an_empty_file_is_filled(file: Path) -> None:
     assert passwords.ensure(file, ["haproxy"]).of("haproxy")
 
 
+def test_a_section_that_is_left_empty_is_filled(file: Path) -> None:
+    before = passwords.ensure(file, ["haproxy", "rabbit"])
+    file.write_text(yaml.safe_dump({"haproxy": None, "rabbit": before.of("rabbit")}))
+    after = passwords.ensure(file, ["haproxy", "rabbit"])
+    assert after.of("rabbit") == before.of("rabbit")
+    assert after.missing(["haproxy"]) == []
+    assert after.of("haproxy") != before.of("haproxy")
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -14,6 +14,7 @@ from tripleo_ha import endpoints
 from tripleo_ha.errors import Failure
 from tripleo_ha.node import haproxy, trust
 from tripleo_ha.node.context import Context
+from tripleo_ha.node.facts import Certificate
 from tripleo_ha.topology import haproxy as rendered
 
 ROWS = (tables.HAPROXY, tables.row(tables.sql(), tables.api()))
@@ -47,7 +48,7 @@ def test_http_on_the_public_address_is_encrypted_and_nothing_else_is() -> None:
 def test_one_switch_encrypts_http_on_the_control_address_as_well() -> None:
     found = sections(render(inside()))
     inner, public = rendered.certificates(inside())
-    assert (inner.partition("-")[0], public.partition("-")[0]) == ("control", "public")
+    assert (rendered.vip_of(inner), rendered.vip_of(public)) == ("control", "public")
     assert rendered.certificates(inside())[inner] == "inner certificate\ninner key\n"
     binds = [line for lines in found.values() for line in lines if line.startswith("bind ")]
     assert sorted(line for line in binds if " ssl " in line) == [
@@ -233,10 +234,7 @@ def test_haproxy_tells_what_it_answers_with(monkeypatch: pytest.MonkeyPatch) -> 
     answers: dict[str, str | None] = {"show ssl cert": f"# filename\n{name}\n\n", f"show ssl cert {name}": SHOWN}
     monkeypatch.setattr(haproxy, "ask", lambda _path, command: answers[command])
     (told,) = haproxy.served_certificates()
-    assert (told.fingerprint, told.not_after) == (
-        "46b4d0ce183167a5e80fce2bb0e66f61469a9313",
-        "Dec 25 00:37:43 2027 GMT",
-    )
+    assert told == Certificate("46b4d0ce183167a5e80fce2bb0e66f61469a9313", "Dec 25 00:37:43 2027 GMT", "public")
     answers["show ssl cert"] = None
     with pytest.raises(Failure, match="does not answer"):
         haproxy.served_certificates()

@@ -94,11 +94,12 @@ def test_the_control_address_is_trusted_by_its_own_name_where_it_is_encrypted() 
     assert everywhere.keystone_trust() == Trust(TLS["ca"], NAME)
 
 
+def served(fingerprint: str, left: timedelta = timedelta(days=40), vip: str = "public") -> Certificate:
+    return Certificate(fingerprint, (NOW + left).strftime("%b %d %H:%M:%S %Y GMT"), vip)
+
+
 def facts(*certificates: tuple[str, timedelta]) -> list[NodeFacts]:
-    told = [
-        Certificate(fingerprint, (NOW + left).strftime("%b %d %H:%M:%S %Y GMT")) for fingerprint, left in certificates
-    ]
-    return [NodeFacts(node=f"n{index}", certificates=(each,)) for index, each in enumerate(told)]
+    return [NodeFacts(node=f"n{index}", certificates=(served(*each),)) for index, each in enumerate(certificates)]
 
 
 def fingerprint(vip: str = "public") -> str:
@@ -119,22 +120,32 @@ def test_every_node_serves_the_same_certificate_and_it_is_told_for_how_long() ->
     assert judged(facts(mine, mine)) == (True, f"the same on 2 nodes (public {fingerprint()}), 40 days left")
 
 
-def test_each_virtual_ip_has_its_own() -> None:
+@pytest.mark.parametrize(
+    ("others", "told"),
+    [
+        ({"public": "public"}, f"n1 serves public {fingerprint()}, not "),
+        (
+            {"public": "control", "control": "public"},
+            f"n1 serves control {fingerprint()}, public {fingerprint('control')}, not ",
+        ),
+        ({"": "public"}, f"n1 serves {fingerprint()}, not "),
+    ],
+    ids=["one is lacking", "exchanged", "not told which"],
+)
+def test_each_virtual_ip_has_its_own(others: dict[str, str], told: str) -> None:
     wanted = {vip: TLS[vip]["certificate"] for vip in ("control", "public")}
-    both = tuple(
-        Certificate(fingerprint(vip), (NOW + timedelta(days=40)).strftime("%b %d %H:%M:%S %Y GMT")) for vip in wanted
-    )
-    complete, lacking = NodeFacts(node="n0", certificates=both), NodeFacts(node="n1", certificates=both[1:])
-    assert nodes.certificates([complete], wanted, NOW).ok
-    result = nodes.certificates([complete, lacking], wanted, NOW)
+    right = NodeFacts(node="n0", certificates=tuple(served(fingerprint(vip), vip=vip) for vip in wanted))
+    assert nodes.certificates([right], wanted, NOW).ok
+    wrong = tuple(served(fingerprint(mine), vip=vip) for vip, mine in others.items())
+    result = nodes.certificates([right, NodeFacts(node="n1", certificates=wrong)], wanted, NOW)
     assert not result.ok
-    assert f"n1 serves {fingerprint()}, not control {fingerprint('control')}" in result.evidence
+    assert told in result.evidence
 
 
 @pytest.mark.parametrize(
     ("other", "told"),
     [
-        (("ab" * 20, timedelta(days=40)), "n1 serves abab"),
+        (("ab" * 20, timedelta(days=40)), "n1 serves public abab"),
         ((fingerprint(), timedelta(days=-3, hours=1)), "expired 3 days ago"),
     ],
 )

@@ -1,5 +1,6 @@
 """A cloud's own authority, and the certificates of its endpoints; kept with the passwords, under ``tls``.
 
+What belongs to a virtual IP is under its name, as in the metadata; ``ca`` and ``ca_key`` are the authority's.
 The authority is made once and its key never leaves the passwords file. A certificate is kept until it is renewed, or
 until the endpoints have another address or name.
 """
@@ -11,7 +12,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tripleo_ha import endpoints
 from tripleo_ha.metadata import generate, passwords, tls_rules
 from tripleo_ha.metadata.generate import Description
 from tripleo_ha.metadata.passwords import Passwords
@@ -53,7 +53,7 @@ def certified(known: Passwords, description: Description, now: datetime, *, rene
         section.clear()
         section.update(_authority(description.name, now))
     for vip, names in hosts.items():
-        own = section if vip == endpoints.PUBLIC else section.setdefault(vip, {})
+        own = section.setdefault(vip, {})
         if renew or not _good_for(own.get("certificate", ""), names):
             own.update(_certificate(section, names, now))
     return Passwords(values)

@@ -138,9 +138,8 @@ def certified_hosts(description: Description) -> dict[str, tuple[str, ...]]:
 
 
 def _certificates(kept: Mapping[str, Any]) -> Document:
-    # The public one stands where it did before there were others, in files that are older.
-    places = {vip: kept if vip == endpoints.PUBLIC else kept.get(vip, {}) for vip in endpoints.ENCRYPTED}
-    return {vip: {key: own[key] for key in ("certificate", "key")} for vip, own in places.items() if "key" in own}
+    found = {vip: kept[vip] for vip in endpoints.ENCRYPTED if "key" in kept.get(vip, {})}
+    return {vip: {key: own[key] for key in ("certificate", "key")} for vip, own in found.items()}
 
 
 def is_address(text: str) -> bool:

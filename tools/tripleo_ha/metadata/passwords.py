@@ -179,10 +179,21 @@ def read(path: Path) -> Passwords:
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         # The parser's own message quotes the line, and with it a secret.
         raise UsageError(f"{path}{where}: not YAML") from None
-    values = {} if document is None else document
-    if not isinstance(values, dict) or not all(isinstance(section, dict) for section in values.values()):
+    sections = {} if document is None else document
+    if not isinstance(sections, dict) or not all(isinstance(each, dict | None) for each in sections.values()):
         raise UsageError(f"{path}: not a passwords file: expected SECTION: {{KEY: VALUE}}")
-    return Passwords(values)
+    # A section whose last value was taken out is null to YAML.
+    return Passwords(_migrated({name: each or {} for name, each in sections.items()}))
+
+
+def _migrated(values: Values) -> Values:
+    """Return values in today's places: the public virtual IP's certificate used to stand directly under ``tls``."""
+    tls = values.get("tls", {})
+    public = {key: tls[key] for key in ("certificate", "key") if key in tls}
+    if not public:
+        return values
+    rest = {key: value for key, value in tls.items() if key not in public}
+    return {**values, "tls": {**rest, "public": public}}
 
 
 @contextlib.contextmanager

@@ -46,10 +46,12 @@ class BrokerMember:
 @dataclass(frozen=True)
 class Certificate:
     """A certificate that HAProxy answers with: its SHA-1 ``fingerprint`` in lower-case hexadecimal digits, which only
-    tells one from another, and its end as OpenSSL writes it."""
+    tells one from another, its end as OpenSSL writes it, and the virtual IP that it is for, empty where an older image
+    does not tell."""
 
     fingerprint: str
     not_after: str
+    vip: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,10 @@ class NodeFacts:
     """One controller as it sees itself.
 
     ``image`` is the image's identity; ``addresses`` are by interface; ``singletons`` are pids by service;
-    ``galera`` are wsrep status variables, ``broker_users`` the users that exist, ``unfenced``
-    what keeps Pacemaker from fencing, ``certificates`` what HAProxy answers with. ``problems`` names, by fact, what
-    could not be learnt and why; the fact then has its empty value.
+    ``galera`` are wsrep status variables, ``broker_users`` the users that exist,
+    ``streams_lacking`` the streams of which this node's broker has no copy, ``unfenced`` what keeps Pacemaker from
+    fencing, ``certificates`` what HAProxy answers with. ``problems`` names, by fact, what could not be learnt and why;
+    the fact then has its empty value.
     """
 
     node: str
@@ -74,6 +77,7 @@ class NodeFacts:
     galera: Mapping[str, str] = field(default_factory=dict)
     broker: tuple[BrokerMember, ...] = ()
     broker_users: tuple[str, ...] = ()
+    streams_lacking: tuple[str, ...] = ()
     unfenced: tuple[str, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     problems: Mapping[str, str] = field(default_factory=dict)
@@ -95,6 +99,7 @@ def from_document(document: Mapping[str, Any]) -> NodeFacts:
     fields["singletons"] = {name: tuple(pids) for name, pids in fields.get("singletons", {}).items()}
     fields["failed_units"] = tuple(fields.get("failed_units", ()))
     fields["broker_users"] = tuple(fields.get("broker_users", ()))
+    fields["streams_lacking"] = tuple(fields.get("streams_lacking", ()))
     fields["unfenced"] = tuple(fields.get("unfenced", ()))
     fields["certificates"] = tuple(Certificate(**item) for item in fields.get("certificates", ()))
     return NodeFacts(**fields)

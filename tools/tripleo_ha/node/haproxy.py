@@ -68,7 +68,8 @@ def served_certificates() -> tuple[Certificate, ...]:
     for name in _asked("show ssl cert").splitlines():
         if name.startswith(haproxy.CERTIFICATES):
             told = dict(line.partition(": ")[::2] for line in _asked(f"show ssl cert {name}").splitlines())
-            found.append(Certificate(told["SHA1 FingerPrint"].strip().lower(), told["notAfter"].strip()))
+            fingerprint, end = told["SHA1 FingerPrint"].strip().lower(), told["notAfter"].strip()
+            found.append(Certificate(fingerprint, end, haproxy.vip_of(Path(name).name)))
     return tuple(found)
 
 

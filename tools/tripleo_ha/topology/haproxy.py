@@ -86,6 +86,11 @@ def _bundle(vip: str, tls: endpoints.Tls) -> tuple[str, str]:
     return f"{vip}-{hashlib.sha256(parts[0].encode()).hexdigest()[:16]}.pem", "".join(parts)
 
 
+def vip_of(file: str) -> str:
+    """Return the name of the virtual IP that a file of :func:`certificates` is for."""
+    return file.rpartition("-")[0]
+
+
 def digest_of(description: str) -> str:
     """Return the digest in the ``description`` that a running HAProxy shows, or an empty string."""
     mark, _, digest = description.strip().partition(" ")
