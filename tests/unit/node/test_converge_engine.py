@@ -1,12 +1,15 @@
 """Going through the rows: order, what runs side by side, and what a failure leaves out."""
 
+import json
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tripleo_ha import cluster
 from tripleo_ha.errors import Failure
+from tripleo_ha.node import context as contexts
 from tripleo_ha.node.context import Context
 from tripleo_ha.node.converge import go_through
 from tripleo_ha.table import Row
@@ -77,3 +80,13 @@ def test_a_handler_that_breaks_is_a_failure_not_a_crash(context: Context) -> Non
 def test_an_inactive_dependency_is_not_waited_for(context: Context) -> None:
     outcome = go_through(context, [row("api", "memcached")], lambda row: nothing)
     assert (outcome.failures, outcome.skipped) == ({}, {})
+
+
+def test_the_context_of_a_run_is_what_the_node_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    accepted = tmp_path / "metadata.json"
+    monkeypatch.setattr(contexts, "ACCEPTED", accepted)
+    with pytest.raises(Failure, match="no metadata has been accepted yet"):
+        Context.of_accepted([row("a")])
+    accepted.write_text(json.dumps({**METADATA, "b": {}}))
+    found = Context.of_accepted([row("a"), row("b")])
+    assert (found.metadata["b"], found.cluster.me.name, found.rows) == ({}, "n0", (row("b"),))

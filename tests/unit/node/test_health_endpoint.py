@@ -86,8 +86,8 @@ def test_a_frozen_server_is_unhealthy_and_nobody_is_told_what_it_was(url: str, c
 
 def test_status_holds_what_was_published(url: str, tmp_path: Path) -> None:
     (tmp_path / "published").mkdir()
-    (tmp_path / "published" / "keystone.json").write_text('{"generation": "g"}')
-    assert json.loads(ask(f"{url}/status")[1])["published"] == {"keystone": {"generation": "g"}}
+    (tmp_path / "published" / "controller.json").write_text('{"generation": "g"}')
+    assert json.loads(ask(f"{url}/status")[1])["published"] == {"controller": {"generation": "g"}}
 
 
 def test_metrics_are_prometheus_text(url: str) -> None:

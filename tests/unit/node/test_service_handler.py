@@ -106,12 +106,10 @@ def test_django_has_recorded_all_that_the_package_ships(
     assert not evidence.holds(context, work)
 
 
-def test_generation_is_the_same_on_all_nodes_and_differs_by_row_and_value() -> None:
-    row = Row("keystone", "keystone", "")
+def test_generation_is_the_same_on_all_nodes_and_differs_by_value() -> None:
     on_another = {**METADATA, "node": {"name": "n2"}, "derived": {}}
-    assert rolling.generation(METADATA, row) == rolling.generation(on_another, row)
-    assert rolling.generation(METADATA, row) != rolling.generation({**METADATA, "keystone": {}}, row)
-    assert rolling.generation(METADATA, row) != rolling.generation(METADATA, Row("other", "keystone", ""))
+    assert rolling.of_controller(METADATA) == rolling.of_controller(on_another)
+    assert rolling.of_controller(METADATA) != rolling.of_controller({**METADATA, "keystone": {}})
 
 
 def told(ok: bool | None = True, metadata: dict[str, object] = METADATA) -> dict[str, object]:

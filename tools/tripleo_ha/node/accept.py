@@ -10,9 +10,8 @@ from os_apply_config import collect_config
 
 from tripleo_ha import cluster, paths, table
 from tripleo_ha.errors import Failure
-from tripleo_ha.node.context import LOG, write_file
+from tripleo_ha.node.context import ACCEPTED, LOG, write_file
 
-ACCEPTED = paths.RUNTIME / "metadata.json"
 SOURCES = paths.RUNTIME / "sources.json"
 REFUSED = paths.RUNTIME / "refused.json"
 COLLECTED = Path("/run/os-collect-config/os_config_files.json")

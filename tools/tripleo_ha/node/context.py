@@ -5,15 +5,17 @@ import json
 import logging
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tripleo_ha import paths
-from tripleo_ha.cluster import Cluster, Node
+from tripleo_ha.cluster import Cluster, Node, from_metadata
+from tripleo_ha.errors import Failure
 from tripleo_ha.files import write_file as write_file
-from tripleo_ha.table import Row
+from tripleo_ha.table import Row, active
 
+ACCEPTED = paths.RUNTIME / "metadata.json"
 HEALTH_PORT = 9590
 LOG = logging.getLogger("tripleo_ha")
 
@@ -30,6 +32,17 @@ class Context:
 
     kept: dict[str, Any] = field(default_factory=dict)
     """What one service's handler found out and the others need not: by a name of the module that keeps it."""
+
+    @classmethod
+    def of_accepted(cls, rows: Sequence[Row]) -> "Context":
+        """Return the context of a converge run on this node, with those of ``rows`` that are active.
+
+        :raises Failure: no metadata was accepted.
+        """
+        if not ACCEPTED.exists():
+            raise Failure("no metadata has been accepted yet", "run os-refresh-config, which checks it first")
+        metadata = json.loads(ACCEPTED.read_text())
+        return cls(metadata, from_metadata(metadata), active(rows, metadata))
 
     def changed(self, what: str) -> None:
         """Record and log one change."""

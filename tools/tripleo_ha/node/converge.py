@@ -7,10 +7,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 
-from tripleo_ha import cluster, paths, table
+from tripleo_ha import paths, table
 from tripleo_ha.errors import Failure
 from tripleo_ha.node import handlers, rolling, settling, units
-from tripleo_ha.node.accept import ACCEPTED
 from tripleo_ha.node.context import LOG, Context, write_file
 from tripleo_ha.run import run
 from tripleo_ha.table import Row
@@ -35,15 +34,11 @@ def converge() -> None:
 
     :raises Failure: naming every service that did not converge, after all others have.
     """
-    if not ACCEPTED.exists():
-        raise Failure("no metadata has been accepted yet", "run os-refresh-config, which checks it first")
-    metadata = json.loads(ACCEPTED.read_text())
     rows = table.load()
-    active = table.active(rows, metadata)
-    context = Context(metadata, cluster.from_metadata(metadata), active)
+    context = Context.of_accepted(rows)
     rolling.announce(context)
-    stop_absent(context, [row for row in rows if row not in active])
-    outcome = go_through(context, active, handlers.find)
+    stop_absent(context, [row for row in rows if row not in context.rows])
+    outcome = go_through(context, context.rows, handlers.find)
     report(context, outcome)
     settling.settle(context)
     settling.finish(context)

@@ -56,12 +56,8 @@ def converge(context: Context, row: Row) -> None:
     keep_evidence(context)
     databases.converge(context)
     galera_facts.LOST.unlink(missing_ok=True)
-    context.publish(
-        row.service,
-        state=galera_facts.to_publish(member(context, Facts(Phase.PRIMARY))),
-        lost=[],
-        generation=rolling.generation(context.metadata, row),
-    )
+    state = galera_facts.to_publish(member(context, Facts(Phase.PRIMARY)))
+    context.publish(row.service, state=state, lost=[])
 
 
 def bring_up(context: Context, row: Row, unit: Unit) -> None:

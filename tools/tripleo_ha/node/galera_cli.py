@@ -5,10 +5,9 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from tripleo_ha import cluster, table
+from tripleo_ha import table
 from tripleo_ha.errors import Failure, UsageError
 from tripleo_ha.node import galera, galera_facts, units
-from tripleo_ha.node.accept import ACCEPTED
 from tripleo_ha.node.context import Context, write_file
 from tripleo_ha.topology.galera import NULL_UUID, Decision, Facts, Phase, Situation, decide
 
@@ -82,13 +81,10 @@ def load_context() -> Context:
 
     :raises Failure: no metadata was accepted, or none with a database.
     """
-    if not ACCEPTED.exists():
-        raise Failure("no metadata has been accepted yet", "run os-refresh-config, which checks it first")
-    metadata = json.loads(ACCEPTED.read_text())
-    if "mysql" not in metadata:
+    context = Context.of_accepted(table.load())
+    if "mysql" not in context.metadata:
         raise Failure("this cluster has no database: mysql is not in the metadata")
-    rows = table.active(table.load(), metadata)
-    return Context(metadata, cluster.from_metadata(metadata), rows)
+    return context
 
 
 def observe(context: Context) -> Situation:

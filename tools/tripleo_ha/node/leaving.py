@@ -3,11 +3,10 @@
 import json
 import logging
 
-from tripleo_ha import cluster, table
+from tripleo_ha import table
 from tripleo_ha.errors import Failure
 from tripleo_ha.node import draining, units
-from tripleo_ha.node.accept import ACCEPTED
-from tripleo_ha.node.context import LOG, Context
+from tripleo_ha.node.context import ACCEPTED, LOG, Context
 from tripleo_ha.run import run
 from tripleo_ha.waiting import wait_for
 
@@ -19,11 +18,10 @@ def drain() -> None:
     logging.getLogger("tripleo_ha").setLevel(logging.INFO)
     if not ACCEPTED.exists():
         return
-    metadata = json.loads(ACCEPTED.read_text())
-    context = Context(metadata, cluster.from_metadata(metadata), table.active(table.load(), metadata))
+    context = Context.of_accepted(table.load())
     units_of = ((row, unit) for row in context.rows for unit in row.units)
     draining.leave(context, {each.name: each for row, unit in units_of for each in row.drained_with(unit)}.values())
-    if "pacemaker" in metadata and units.is_active("pacemaker.service"):
+    if "pacemaker" in context.metadata and units.is_active("pacemaker.service"):
         try:
             _stand_by(context)
         except Failure as failure:

@@ -24,23 +24,10 @@ class Stopped(Failure):
     """A controller before this one did not get well with the new configuration, so this one keeps the old."""
 
 
-def generation(metadata: Mapping[str, Any], row: Row) -> str:
-    """Return what identifies the configuration of a row, equal on all nodes that were given the same metadata."""
-    return _digest([row.service, common(metadata)])
-
-
 def of_controller(metadata: Mapping[str, Any]) -> str:
     """Return what identifies the whole configuration, equal on all nodes that were given the same metadata."""
-    return _digest(common(metadata))
-
-
-def common(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of the metadata is the same on every node."""
-    return {key: value for key, value in metadata.items() if key not in ("node", "derived")}
-
-
-def _digest(told: object) -> str:
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+    common = {key: value for key, value in metadata.items() if key not in ("node", "derived")}
+    return hashlib.sha256(json.dumps(common, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def is_done(told: Mapping[str, Any] | None, wanted: str) -> bool:

@@ -42,7 +42,6 @@ def converge(context: Context, row: Row) -> None:
         wait_for_answers(context, row)
     identity.ensure(context, row)
     identity.register(context, row)
-    context.publish(row.service, generation=rolling.generation(context.metadata, row))
 
 
 def write_timers(context: Context, row: Row) -> None:

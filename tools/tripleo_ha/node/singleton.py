@@ -26,7 +26,6 @@ def converge(context: Context, row: Row) -> None:
     pacemaker.configure(context, row, (row,))
     if context.cluster.i_am_first:
         pacemaker.wait_until_started(context, [topology.resource_of(row, unit.name) for unit in row.units])
-    context.publish(row.service, generation=rolling.generation(context.metadata, row))
 
 
 def follow(context: Context, row: Row, unit: Unit) -> None:
