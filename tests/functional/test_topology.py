@@ -23,6 +23,7 @@ CHECKS = {
     "rabbitmq.message",
     "rabbitmq.quorum-queue",
     "rabbitmq.users",
+    "rabbitmq.streams",
     "secrets",
     "singleton.ceilometer-agent-central",
     "tls.certificate",

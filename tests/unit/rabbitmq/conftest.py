@@ -17,12 +17,16 @@ from tripleo_ha.node import rabbitmq_api
 
 @dataclass
 class FakeBroker:
-    """``answers`` maps a path to a body, or to a status and a body; ``slow`` holds seconds by path."""
+    """``answers`` maps a path to a body, or to a status and a body; ``slow`` holds seconds by path.
+
+    Where ``hangs_up`` is true, connections end after an answer without a word, as idle ones do.
+    """
 
     answers: dict[str, Any] = field(default_factory=dict)
     passwords: dict[str, str] = field(default_factory=dict)
     slow: dict[str, float] = field(default_factory=dict)
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
+    hangs_up: bool = False
 
     def cluster(self, members: str, running: str) -> None:
         self.answers["/api/nodes?columns=name,running"] = [
@@ -42,11 +46,13 @@ class _Handler(BaseHTTPRequestHandler):
         user, _, password = base64.b64decode(self.headers["Authorization"].split()[1]).decode().partition(":")
         if self.broker.passwords.get(user) != password:
             return self._answer(401, {"error": "not_authorised"})
+        if self.command == "PUT" and self.path.startswith("/api/users/"):
+            self.broker.passwords[self.path.removeprefix("/api/users/")] = body["password"]
         time.sleep(self.broker.slow.get(self.path, 0))
         answer = self.broker.answers.get(self.path, (404, {}) if self.command in ("GET", "DELETE") else (204, None))
         return self._answer(*(answer if isinstance(answer, tuple) else (200, answer)))
 
-    do_GET = do_PUT = do_DELETE = _do
+    do_GET = do_POST = do_PUT = do_DELETE = _do
 
     def _answer(self, status: int, body: Any) -> None:
         content = b"" if body is None else json.dumps(body).encode()
@@ -55,6 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+        self.close_connection |= self.broker.hangs_up
 
     def log_message(self, format: str, *args: Any) -> None:
         pass

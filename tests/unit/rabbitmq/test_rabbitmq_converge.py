@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from tripleo_ha.table import Row, Unit
 
 ROW = Row("rabbitmq-cluster", "rabbit", "x", units=(Unit("rabbitmq-server.service"),))
 COOKIE = "COOKIECOOKIECOOKIE12"
+QUEUES = "/api/queues?columns=name,type,members"
 
 
 class Node:
@@ -31,6 +32,32 @@ class Node:
         self.shrunk = ["{true,0}\n"]
         self.answer = "ok\n"
         self.elections = "3\n"
+        self.copied = ["{2,0}\n"]
+
+
+def playing(played: Node, fake_broker: Any) -> Callable[..., str]:
+    def ctl(*arguments: str, node: str = "", input: str | None = None) -> str:
+        played.calls.append((*arguments, *([f"at {node}"] if node else [])))
+        if arguments[0] == "change_password" and input:
+            fake_broker.passwords["admin"] = input.strip()
+        if "forget_member" in arguments[-1]:
+            played.calls[-1] = ("forget", arguments[-1].split("'")[1], node)
+            return played.answer
+        if "delete_member" in arguments[-1]:
+            played.calls[-1] = ("drop copies", node)
+            return played.shrunk.pop(0)
+        if "add_replica" in arguments[-1]:
+            played.calls[-1] = ("copy streams",)
+            answer = played.copied.pop(0)
+            if answer.endswith(",0}\n"):
+                fake_broker.answers[QUEUES] = []
+            return answer
+        if "trigger_election" in arguments[-1]:
+            played.calls[-1] = ("elect",)
+            return played.elections
+        return "admin" if arguments[0] == "list_users" else ""
+
+    return ctl
 
 
 @pytest.fixture
@@ -50,22 +77,7 @@ def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fake_broker: Any) -> I
     monkeypatch.setattr(rabbitmq.units, "restart", lambda unit: played.calls.append(("restart", unit)))
     monkeypatch.setattr(rabbitmq.units, "ensure", lambda *arguments, **options: played.outcome)
 
-    def ctl(*arguments: str, node: str = "", input: str | None = None) -> str:
-        played.calls.append((*arguments, *([f"at {node}"] if node else [])))
-        if arguments[0] == "change_password" and input:
-            fake_broker.passwords["admin"] = input.strip()
-        if "forget_member" in arguments[-1]:
-            played.calls[-1] = ("forget", arguments[-1].split("'")[1], node)
-            return played.answer
-        if "delete_member" in arguments[-1]:
-            played.calls[-1] = ("drop copies", node)
-            return played.shrunk.pop(0)
-        if "trigger_election" in arguments[-1]:
-            played.calls[-1] = ("elect",)
-            return played.elections
-        return "admin" if arguments[0] == "list_users" else ""
-
-    monkeypatch.setattr(broker, "ctl", ctl)
+    monkeypatch.setattr(broker, "ctl", playing(played, fake_broker))
 
     def peer(self: Context, node: cluster.Node, timeout: float = 2.0) -> dict[str, Any] | None:
         if node.name not in {*played.peers, *played.joined}:
@@ -113,6 +125,11 @@ def well(fake_broker: Any, node: Node) -> Any:
     fake_broker.cluster("abc", "abc")
     fake_broker.answers["/api/users"] = users(admin="admin-pw", monitor="monitor-pw")
     fake_broker.answers["/api/permissions"] = []
+    fake_broker.answers[QUEUES] = [
+        {"name": "calls", "type": "quorum", "members": ["rabbit@b"]},
+        {"name": "fanout", "type": "stream", "members": [f"rabbit@{name}" for name in "abc"]},
+        {"name": "going", "type": "stream"},
+    ]
     fake_broker.answers["/api/feature-flags"] = [{"name": "khepri_db", "state": "enabled"}]
     return fake_broker
 
@@ -208,6 +225,29 @@ def test_queues_elect_leaders_after_an_outage_of_all(
     assert node.calls == [("elect",)]
     assert said in caplog.text
     assert answer != "0\n" or "leader" not in caplog.text
+
+
+def test_a_broker_gets_copies_of_the_streams_that_were_there_before_it(
+    well: Any, node: Node, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(rabbitmq, "COPIES_INTERVAL", 0.0)
+    lacking = [{"name": "fanout", "type": "stream", "members": ["rabbit@b", "rabbit@c"]}]
+    well.answers[QUEUES], node.copied = lacking, ["{1,1}\n", "{1,0}\n"]
+    run = context()
+    rabbitmq.converge(run, ROW)
+    assert node.calls == [("copy streams",)] * 2
+    assert run.changes == ["rabbitmq: 2 streams copied here"]
+    well.answers[QUEUES], node.copied = lacking, ["{0,1}\n"]
+    monkeypatch.setattr(rabbitmq, "COPIES_TIMEOUT", 0.0)
+    rabbitmq.converge(context(), ROW)
+    assert "cannot consume 1 streams" in caplog.text
+    well.answers[QUEUES] = (500, {})
+    rabbitmq.converge(context(), ROW)
+    assert "cannot consume streams without a copy here, if there are any: the broker's management API" in caplog.text
+    node.active, node.outcome, node.peers = False, "started", {"b": ("abc", "bc")}
+    node.calls.clear()
+    rabbitmq.converge(context(), ROW)
+    assert node.calls == [], "a member that comes back has its copies"
 
 
 def test_a_first_start_has_an_administrator_and_leaves_no_password_behind(

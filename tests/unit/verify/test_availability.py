@@ -1,3 +1,4 @@
+import threading
 import time
 from dataclasses import dataclass, field
 
@@ -6,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tripleo_ha.errors import TimedOut
-from tripleo_ha.verify.availability import Gap, Loop, Loops, Sample, describe, longest_gap, resumed
+from tripleo_ha.verify.availability import Gap, Loop, Loops, Sample, describe, elsewhere, longest_gap, resumed
 from tripleo_ha.waiting import wait_for
 
 
@@ -111,3 +112,34 @@ def test_loops_that_do_not_succeed_are_stopped_and_named() -> None:
     loops = Loops((Loop("one", Refused(), 0.01, lambda: None),))
     with pytest.raises(TimedOut, match="one: OSError: refused"), loops.at_work(0.2):
         pytest.fail("entered")
+
+
+def test_what_is_done_elsewhere_is_done_after_the_move_and_its_failure_is_the_callers() -> None:
+    here, steps = threading.get_ident(), list[str]()
+    threads = set[int]()
+
+    def do(step: str) -> None:
+        threads.add(threading.get_ident())
+        steps.append(step)
+        if step == "fail":
+            raise OSError("refused")
+
+    elsewhere(lambda: do("move"), do, "work")
+    assert steps == ["move", "work"]
+    assert here not in threads
+    with pytest.raises(OSError, match="refused"):
+        elsewhere(lambda: None, do, "fail")
+
+
+def test_what_does_not_end_elsewhere_is_given_up_and_named_without_its_arguments() -> None:
+    given_up = threading.Event()
+
+    def hang(secret: str) -> None:
+        given_up.wait(10)
+
+    try:
+        with pytest.raises(TimedOut, match=r"waited 0\.05 s for .*hang") as caught:
+            elsewhere(lambda: None, hang, "s3cret", timeout=0.05)
+        assert "s3cret" not in str(caught.value)
+    finally:
+        given_up.set()

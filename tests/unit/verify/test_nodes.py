@@ -22,6 +22,7 @@ def judge(facts: Facts, cluster: Cluster) -> dict[str, CheckResult]:
         nodes.galera(facts, cluster),
         nodes.broker(facts, cluster),
         nodes.broker_users(facts),
+        nodes.streams(facts),
         *nodes.virtual_ips(facts, cluster),
         *nodes.singletons(facts, ROWS),
         nodes.listening(facts, cluster, ROWS, METADATA),
@@ -34,7 +35,7 @@ def judge(facts: Facts, cluster: Cluster) -> dict[str, CheckResult]:
 def test_a_good_cluster_passes_every_check(facts: Facts, cluster: Cluster) -> None:
     results = judge(facts, cluster)
     assert [result for result in results.values() if not result.ok] == []
-    assert len(results) == 11
+    assert len(results) == 12
 
 
 def test_facts_survive_the_way_through_json(facts: Facts) -> None:
@@ -49,6 +50,7 @@ def test_facts_survive_the_way_through_json(facts: Facts) -> None:
         ("image.identity", {"image": {}}, "no identity"),
         ("galera.members", {"galera": {}}, "unknown"),
         ("rabbitmq.users", {"broker_users": ("admin", "guest")}, "guest"),
+        ("rabbitmq.streams", {"streams_lacking": ("conductor_fanout",)}, "no copy of conductor_fanout"),
         ("units", {"failed_units": ("keystone.service",)}, "keystone.service"),
         (
             "secrets",

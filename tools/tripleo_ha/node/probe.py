@@ -15,7 +15,7 @@ from tripleo_ha import endpoints, paths, table
 from tripleo_ha.errors import Failure
 from tripleo_ha.node import exposure, fencing, haproxy, procfs, sql, trial
 from tripleo_ha.node.facts import BrokerMember, NodeFacts
-from tripleo_ha.node.local import Management
+from tripleo_ha.node.rabbitmq_api import Api
 from tripleo_ha.run import run
 from tripleo_ha.table import Row
 
@@ -58,6 +58,7 @@ def gather() -> NodeFacts:
         galera=take("galera", _galera, {}) if "mysql" in metadata else {},
         broker=take("broker", lambda: _broker(metadata), ()) if "rabbit" in metadata else (),
         broker_users=take("broker users", lambda: _broker_users(metadata), ()) if "rabbit" in metadata else (),
+        streams_lacking=take("streams", lambda: _streams_lacking(metadata), ()) if "rabbit" in metadata else (),
         unfenced=take("fencing", lambda: fencing.problems(metadata), ()) if "pacemaker" in metadata else (),
         certificates=take("certificates", haproxy.served_certificates, ()) if endpoints.encrypted(metadata) else (),
         problems=take.problems,
@@ -121,9 +122,19 @@ def _broker(metadata: Mapping[str, Any]) -> tuple[BrokerMember, ...]:
             partitions=tuple(node.get("partitions", ())),
             alarms=tuple(label for key, label in ALARMS.items() if node.get(key)),
         )
-        for node in Management.administrator(metadata).get("/api/nodes")
+        for node in _management(metadata, "/api/nodes")
     )
 
 
+def _streams_lacking(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    with Api.administrator(metadata) as api:
+        return api.streams_without(metadata["node"]["name"])
+
+
 def _broker_users(metadata: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(sorted(user["name"] for user in Management.administrator(metadata).get("/api/users")))
+    return tuple(sorted(user["name"] for user in _management(metadata, "/api/users")))
+
+
+def _management(metadata: Mapping[str, Any], path: str) -> Any:
+    with Api.administrator(metadata, timeout=5) as api:
+        return api.get(path)

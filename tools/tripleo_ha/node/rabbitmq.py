@@ -53,7 +53,7 @@ def converge(context: Context, row: Row, *, anew: bool = False) -> None:
         _before_start(context, row, anew, beside)
     started = _ensure(context, row) != "unchanged"
     broker.apply_settings(context, decide.live_settings(_order(context)), just_started=started)
-    with _admin(context) as api:
+    with Api.administrator(context.metadata) as api:
         seen = _wait_up(api, context)
         _one_cluster(context, seen)
         broker_is_new = not broker.has_joined()
@@ -61,11 +61,14 @@ def converge(context: Context, row: Row, *, anew: bool = False) -> None:
             _users(context)
             _flags(context, api, seen)
         _forget_gone(context, api, seen)
+        if broker_is_new or not started:
+            # A member that comes back has its copies still, and one that comes back with an outage answers late.
+            _copy_streams(context, api)
     if broker_is_new:
         broker.note_joined()
     elif not running and not beside:
         _elect_leaders()
-    context.publish(row.service, joined=True, generation=rolling.generation(context.metadata, row))
+    context.publish(row.service, joined=True)
 
 
 def told_by_peers(context: Context) -> dict[str, Membership]:
@@ -142,10 +145,6 @@ def _order(context: Context) -> list[str]:
     return [node.name for node in context.cluster.nodes]
 
 
-def _admin(context: Context) -> Api:
-    return Api("admin", context.metadata["rabbit"]["admin_password"])
-
-
 def _cookie(context: Context, unit: str, running: bool) -> None:
     wanted = context.metadata["rabbit"]["erlang_cookie"]
     if broker.cookie_is(wanted):
@@ -212,6 +211,28 @@ def _drop_former_self(context: Context, me: str) -> None:
         LOG.warning("rabbitmq: going on with %d queues that can agree on nothing, as after an outage", stuck)
 
 
+def _copy_streams(context: Context, api: Api) -> None:
+    """Have clients of this node's broker find every stream here, also those that were declared before it joined."""
+    me, lacking, copied = context.cluster.me.name, 0, 0
+
+    def all_here() -> bool:
+        nonlocal lacking, copied
+        if not api.streams_without(me):
+            return True
+        added, lacking = broker.copy_streams()
+        copied += added
+        return not lacking
+
+    try:
+        wait_for("a copy of every stream", all_here, timeout=COPIES_TIMEOUT, interval=COPIES_INTERVAL)
+    except Failure as failure:
+        # A broker that did not answer has told of none.
+        which = f"{lacking} streams" if lacking else "streams without a copy here, if there are any"
+        LOG.warning("rabbitmq: clients of this node cannot consume %s: %s", which, failure.message)
+    if copied:
+        context.changed(f"rabbitmq: {copied} streams copied here")
+
+
 def _elect_leaders() -> None:
     """After an outage of all, have queues that were being declared in it elect a leader; late or not, all go on."""
     try:
@@ -226,7 +247,7 @@ def _elect_leaders() -> None:
 def _ensure(context: Context, row: Row) -> str:
     def turn() -> None:
         rolling.wait_turn(context, row, healthy=whole)
-        with _admin(context) as api:
+        with Api.administrator(context.metadata) as api:
             wait_for("every member of the broker's cluster to run", lambda: _all_run(api), timeout=rolling.TURN_TIMEOUT)
 
     try:
@@ -273,7 +294,7 @@ def _one_cluster(context: Context, seen: Membership) -> None:
 
 def _users(context: Context) -> None:
     wanted = decide.wanted_users(context.metadata, context.rows)
-    with _admin(context) as api:
+    with Api.administrator(context.metadata) as api:
         try:
             changes = _pending(api, wanted)
         except Unauthorized:

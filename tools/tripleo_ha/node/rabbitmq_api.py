@@ -28,6 +28,10 @@ class Unavailable(Failure):
     """Nothing answers, or not as the API would."""
 
 
+class Refused(Unavailable):
+    """The API answers with an error."""
+
+
 class Unauthorized(Failure):
     """The API knows no such user with this password."""
 
@@ -44,6 +48,11 @@ class Api:
         token = base64.b64encode(f"{user}:{password}".encode()).decode()
         self._headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
 
+    @classmethod
+    def administrator(cls, metadata: Mapping[str, Any], timeout: float = 10.0) -> "Api":
+        """Return the API as the administrator of the accepted metadata."""
+        return cls("admin", metadata["rabbit"]["admin_password"], timeout)
+
     def __enter__(self) -> "Api":
         return self
 
@@ -53,7 +62,8 @@ class Api:
     def get(self, path: str) -> Any:
         """Return the decoded answer.
 
-        :raises Unavailable: no answer, or an error.
+        :raises Unavailable: no answer.
+        :raises Refused: an error.
         :raises Unauthorized: wrong user or password.
         """
         return self.request("GET", path)
@@ -61,7 +71,9 @@ class Api:
     def request(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, tolerate: tuple[int, ...] = ()
     ) -> Any:
-        """Send one request and return the decoded answer, None for an empty one.
+        """Send one request and return the decoded answer, None for an empty one; raise as :meth:`get` does.
+
+        It is no error when what is to be deleted is gone: another controller does the same when in doubt.
 
         :param tolerate: error statuses whose body is an answer as well.
         """
@@ -73,9 +85,10 @@ class Api:
             raise Unavailable(f"the broker's management API does not answer: {reason}") from error
         if answer.status == http.client.UNAUTHORIZED:
             raise Unauthorized(f"the broker does not accept the password of its user {self.user}")
-        if answer.status >= http.client.BAD_REQUEST and answer.status not in tolerate:
-            raise Unavailable(f"the broker's management API answers {answer.status} to {method} {path}")
-        return json.loads(content) if content and method == "GET" else None
+        gone = method == "DELETE" and answer.status == http.client.NOT_FOUND
+        if answer.status >= http.client.BAD_REQUEST and answer.status not in tolerate and not gone:
+            raise Refused(f"the broker's management API answers {answer.status} to {method} {path}")
+        return json.loads(content) if content and method in ("GET", "POST") else None
 
     def _exchange(self, method: str, path: str, body: str | None) -> tuple[http.client.HTTPResponse, bytes]:
         kept = self._connection.sock is not None
@@ -85,8 +98,8 @@ class Api:
             return answer, answer.read()
         except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
             self._connection.close()
-            # The server ends a connection that was idle for a while; every request here may be sent twice.
-            if not kept:
+            # The server ends a connection that was idle for a while; what is no POST may be sent twice.
+            if not kept or method == "POST":
                 raise
         return self._exchange(method, path, body)
 
@@ -102,6 +115,13 @@ class Api:
         """Return the resources that this node has an alarm for, such as ``memory`` and ``disk``."""
         answer = self.request("GET", "/api/health/checks/local-alarms", tolerate=(http.client.SERVICE_UNAVAILABLE,))
         return tuple(sorted({str(alarm.get("resource", "unknown")) for alarm in answer.get("alarms", ())}))
+
+    def streams_without(self, member: str) -> tuple[str, ...]:
+        """Return the names of streams of which a member has no copy."""
+        me = NODE_PREFIX + member
+        streams = [queue for queue in self.get("/api/queues?columns=name,type,members") if queue["type"] == "stream"]
+        # One that is being deleted may come without its members.
+        return tuple(sorted(each["name"] for each in streams if me not in each.get("members", [me])))
 
     def users(self) -> tuple[KnownUser, ...]:
         """Return every user with the hash of its password."""
@@ -130,9 +150,7 @@ class Api:
     def apply(self, changes: Iterable[Change]) -> None:
         """Make the users as the changes say."""
         for change in changes:
-            method, path, body = _request(change)
-            # What is to be removed may be gone already: another controller does the same when in doubt.
-            self.request(method, path, body, tolerate=(http.client.NOT_FOUND,) if method == "DELETE" else ())
+            self.request(*_request(change))
 
 
 def _request(change: Change) -> tuple[str, str, Mapping[str, Any] | None]:

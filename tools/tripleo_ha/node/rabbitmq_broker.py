@@ -21,6 +21,17 @@ SETTINGS = paths.RUNTIME / "applied" / "rabbitmq-settings"
 CTL_TIMEOUT = 180.0
 COPIES_S = 10
 """Seconds that leaders of queues get to agree on what they were asked; one that is there takes a tenth of that."""
+ASK = """
+Asked = [spawn_monitor(fun() -> exit({{told, Ask()}}) end) || Ask <- Asks],
+Until = erlang:monotonic_time(millisecond) + {milliseconds},
+Agreed = [
+    receive
+        {{'DOWN', Monitor, process, Pid, Told}} -> Told =:= {{told, ok}}
+    after
+        max(0, Until - erlang:monotonic_time(millisecond)) -> false
+    end || {{Pid, Monitor}} <- Asked],
+"""
+"""Ask all at once: one that has no leader answers late or never, and the others need not wait for it."""
 QUEUES = """
 Told = erpc:multicall(rabbit_nodes:list_running(), rabbit_quorum_queue, all_replica_states, [], 5000),
 Servers = maps:from_list([States || {{ok, States}} <- Told]),
@@ -60,20 +71,29 @@ Counted = [Q || Q <- Queues, lists:member(Node, Members(Q))],
 {{Able, Stuck}} = lists:partition(MayAgree, Counted),
 Streams = fun() -> rabbit_stream_queue:delete_all_replicas(Node), ok end,
 Asks = [Streams | [fun() -> Drop(Q) end || Q <- Able]],
-Asked = [spawn_monitor(fun() -> exit({{told, Ask()}}) end) || Ask <- Asks],
-timer:send_after({milliseconds}, late),
-Dropped = lists:all(
-    fun({{Pid, Monitor}}) ->
-        receive
-            {{'DOWN', Monitor, process, Pid, {{told, ok}}}} -> true;
-            {{'DOWN', Monitor, process, Pid, _}} -> false;
-            late -> false
-        end
-    end, Asked),
-{{Dropped, length(Stuck)}}.
+"""
+    + ASK
+    + """
+{{not lists:member(false, Agreed), length(Stuck)}}.
+"""
+)
+COPY_STREAMS = (
+    """
+Streams = [Q || Q <- rabbit_amqqueue:list(), amqqueue:get_type(Q) =:= rabbit_stream_queue],
+Lacking = [Q || Q <- Streams, not lists:member(node(), maps:get(nodes, amqqueue:get_type_state(Q)))],
+Copy = fun(Q) ->
+    {{_, Host, _, Stream}} = amqqueue:get_name(Q),
+    rabbit_stream_queue:add_replica(Host, Stream, node())
+end,
+Asks = [fun() -> Copy(Q) end || Q <- Lacking],
+"""
+    + ASK
+    + """
+{{length([ok || true <- Agreed]), length([no || false <- Agreed])}}.
 """
 )
 DROPPED = re.compile(r"\{(true|false),(\d+)\}")
+COPIED = re.compile(r"\{(\d+),(\d+)\}")
 USER = "rabbitmq"
 
 
@@ -212,6 +232,20 @@ def elect_leaders() -> int:
     if not answer.isdecimal():
         raise Failure(f"the broker does not tell how many queues have no leader: {answer[:200]}")
     return int(answer)
+
+
+def copy_streams() -> tuple[int, int]:
+    """Have this node's broker hold a copy of every stream, and return how many it got now and how many it did not get.
+
+    A stream has copies on those that were members when it was declared, and nothing but this adds one. Clients cannot
+    consume a stream through a member without a copy (RabbitMQ, "Streams", "Replication factor").
+
+    :raises Failure: the broker answers something else.
+    """
+    answer = ctl("eval", COPY_STREAMS.format(milliseconds=COPIES_S * 1000)).strip()
+    if (told := COPIED.fullmatch(answer)) is None:
+        raise Failure(f"the broker does not tell what became of its copies of streams: {answer[:200]}")
+    return int(told[1]), int(told[2])
 
 
 def apply_settings(context: Context, expression: str, *, just_started: bool) -> None:

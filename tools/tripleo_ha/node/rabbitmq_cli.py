@@ -4,11 +4,10 @@ import argparse
 import json
 import logging
 
-from tripleo_ha import cluster, table
+from tripleo_ha import table
 from tripleo_ha.errors import Failure
 from tripleo_ha.node import healing, rabbitmq, units
 from tripleo_ha.node import rabbitmq_broker as broker
-from tripleo_ha.node.accept import ACCEPTED
 from tripleo_ha.node.context import LOG, Context
 from tripleo_ha.node.health.rabbitmq import Memory, check
 from tripleo_ha.node.health.result import CheckResult
@@ -128,11 +127,8 @@ def load() -> tuple[Context, Row]:
 
     :raises Failure: no metadata was accepted, or none with a broker.
     """
-    if not ACCEPTED.exists():
-        raise Failure("no metadata has been accepted yet", "run os-refresh-config, which checks it first")
-    metadata = json.loads(ACCEPTED.read_text())
-    rows = table.active(table.load(), metadata)
-    row = next((row for row in rows if row.handler == HANDLER), None)
+    context = Context.of_accepted(table.load())
+    row = next((row for row in context.rows if row.handler == HANDLER), None)
     if row is None:
         raise Failure("this cluster has no message broker: rabbit is not in the metadata")
-    return Context(metadata, cluster.from_metadata(metadata), rows), row
+    return context, row

@@ -39,7 +39,7 @@ def settle(context: Context) -> None:
                 gone = databases.settle(connection, accounts)
             LOG.info("database: former passwords of %s dropped", ", ".join(gone))
         if users:
-            with _api(context) as api:
+            with Api.administrator(context.metadata) as api:
                 api.apply(users)
             LOG.info("rabbitmq: users of former passwords dropped: %s", ", ".join(user.name for user in users))
     except TimedOut as late:
@@ -86,9 +86,5 @@ def _former_users(context: Context) -> tuple[DropUser, ...]:
     rows = [row for row in context.rows if row.broker]
     if not rows or "rabbit" not in context.metadata:
         return ()
-    with _api(context) as api:
+    with Api.administrator(context.metadata) as api:
         return rabbitmq.former_users(rabbitmq.wanted_users(context.metadata, rows), rows, api.users())
-
-
-def _api(context: Context) -> Api:
-    return Api("admin", context.metadata["rabbit"]["admin_password"])

@@ -8,14 +8,13 @@ import contextlib
 import json
 import re
 import secrets
-import urllib.error
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
 from tripleo_ha.errors import Failure
 from tripleo_ha.node import sql
-from tripleo_ha.node.local import Management
+from tripleo_ha.node.rabbitmq_api import Api, Refused
 
 NAME = re.compile(r"tripleo_ha_(verify|chaos)_[0-9a-f]{8}")
 PASSWORD = re.compile(r"[0-9A-Za-z]{16,64}")
@@ -48,12 +47,12 @@ def open_account(request: Request, metadata: Metadata) -> dict[str, Any]:
     if "mysql" in metadata:
         _open_schema(name, password, bool(request.get("campaign")))
     if "rabbit" in metadata:
-        api = Management.administrator(metadata)
-        api.call("PUT", f"/api/users/{name}", {"password": password, "tags": "management"})
         # An RPC client's queue for replies is named after the process, with a prefix that nobody can choose.
         own = f"^(reply_)?{name}.*"
         rights = {"configure": own, "write": f"(^amq\\.default$|{own})", "read": own}
-        api.call("PUT", f"/api/permissions/{VHOST}/{name}", rights)
+        with _administrator(metadata) as api:
+            api.request("PUT", f"/api/users/{name}", {"password": password, "tags": "management"})
+            api.request("PUT", f"/api/permissions/{VHOST}/{name}", rights)
     return {"sql": "mysql" in metadata, "broker": "rabbit" in metadata}
 
 
@@ -65,8 +64,8 @@ def close_account(request: Request, metadata: Metadata) -> dict[str, Any]:
             cursor.execute(f"DROP DATABASE IF EXISTS {name}")
             cursor.execute(f"DROP USER IF EXISTS {name}@'%'")
     if "rabbit" in metadata:
-        api = Management.administrator(metadata)
-        _close_broker(api, name)
+        with _administrator(metadata) as api:
+            _close_broker(api, name)
     return {}
 
 
@@ -103,17 +102,17 @@ def queues(request: Request, metadata: Metadata) -> dict[str, Any]:
 
     A queue's value is ``{"node": leader, "type": …, "members": […], "online": […]}``.
     """
-    api = Management.administrator(metadata)
     found = {}
-    for queue in request["queues"]:
-        with contextlib.suppress(urllib.error.HTTPError):
-            known = api.get(f"/api/queues/{VHOST}/{quote(queue, safe='')}")
-            found[queue] = {
-                "node": known.get("leader") or known.get("node", ""),
-                "type": known.get("type", ""),
-                "members": known.get("members") or [],
-                "online": known.get("online") or [],
-            }
+    with _administrator(metadata) as api:
+        for queue in request["queues"]:
+            with contextlib.suppress(Refused):
+                known = api.get(f"/api/queues/{VHOST}/{quote(queue, safe='')}")
+                found[queue] = {
+                    "node": known.get("leader") or known.get("node", ""),
+                    "type": known.get("type", ""),
+                    "members": known.get("members") or [],
+                    "online": known.get("online") or [],
+                }
     return found
 
 
@@ -122,10 +121,10 @@ def take(request: Request, _metadata: Metadata) -> dict[str, Any]:
 
     The trial's own user does it, with the request's ``password``: the administrator may not read messages.
     """
-    api = Management(_name(request), request["password"], timeout=60)
     body = {"count": request.get("count", 1), "ackmode": "ack_requeue_false", "encoding": "auto"}
     path = f"/api/queues/{VHOST}/{quote(request['queue'], safe='')}/get"
-    return {"payloads": [message["payload"] for message in api.call("POST", path, body)]}
+    with Api(_name(request), request["password"], timeout=60) as own:
+        return {"payloads": [message["payload"] for message in own.request("POST", path, body)]}
 
 
 def drain(request: Request, _metadata: Metadata) -> dict[str, Any]:
@@ -147,18 +146,22 @@ ACTIONS: Mapping[str, Callable[[Request, Metadata], dict[str, Any]]] = {
 }
 
 
-def _close_broker(api: Management, name: str) -> None:
+def _administrator(metadata: Metadata) -> Api:
+    return Api.administrator(metadata, ANSWER_S)
+
+
+def _close_broker(api: Api, name: str) -> None:
     if all(user["name"] != name for user in api.get("/api/users")):
         return
     # Only the user itself may remove what is its own: the administrator has no right to anything in the vhost.
     password = secrets.token_hex()
-    api.call("PUT", f"/api/users/{name}", {"password": password, "tags": "management"})
-    own = Management(name, password)
-    for what in ("queues", "exchanges"):
-        for each in own.get(f"/api/{what}/{VHOST}?disable_stats=true"):
-            if str(each["name"]).removeprefix("reply_").startswith(name):
-                _delete(own, f"/api/{what}/{VHOST}/{quote(each['name'], safe='')}")
-    _delete(api, f"/api/users/{name}")
+    api.request("PUT", f"/api/users/{name}", {"password": password, "tags": "management"})
+    with Api(name, password, ANSWER_S) as own:
+        for what in ("queues", "exchanges"):
+            for each in own.get(f"/api/{what}/{VHOST}?disable_stats=true"):
+                if str(each["name"]).removeprefix("reply_").startswith(name):
+                    own.request("DELETE", f"/api/{what}/{VHOST}/{quote(each['name'], safe='')}")
+    api.request("DELETE", f"/api/users/{name}")
 
 
 def _open_schema(name: str, password: str, campaign: bool) -> None:
@@ -180,11 +183,3 @@ def _name(request: Request) -> str:
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise Failure("a trial's name is tripleo_ha_verify_ or tripleo_ha_chaos_ and eight hexadecimal digits")
     return name
-
-
-def _delete(api: Management, path: str) -> None:
-    try:
-        api.call("DELETE", path)
-    except urllib.error.HTTPError as error:
-        if error.code != 404:
-            raise

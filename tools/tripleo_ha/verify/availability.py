@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ import amqp
 import pymysql
 
 from tripleo_ha.endpoints import CONTROL, PUBLIC
+from tripleo_ha.errors import TimedOut
 from tripleo_ha.verify import client
 from tripleo_ha.verify.client import Account
 from tripleo_ha.verify.result import Problem, attempt
@@ -26,6 +28,10 @@ from tripleo_ha.waiting import wait_for
 OPERATION_S = 1.0
 """A client gives an operation up after this long and tries again on a new connection."""
 RETRY_S = 0.05
+ELSEWHERE_S = 120.0
+"""Each operation is bounded by itself; this is for many of them."""
+ANSWER_S = 60.0
+"""So long a node may take to tell what it holds."""
 SQL, AMQP, TOKEN = "sql write", "amqp publish", "token issue"
 
 
@@ -244,28 +250,17 @@ class Watch(Loops):
             loop.stop()
         kept = {loop.name: loop.acknowledged for loop in self.loops}
         rows = {"name": self.account.name, "ids": kept[SQL]}
+        told = partial(self.target.ask_until_told, answer_s=ANSWER_S, timeout=timeout)
         missing = {
-            f"{SQL}, {node}": list(self._told(node, "rows", rows, timeout)["missing"])
+            f"{SQL}, {node}": list(told(node, "rows", rows)["missing"])
             for node in self.target.transport.nodes
         }
         # Messages that were published and not acknowledged may be there as well.
         count = 2 * len(kept[AMQP]) + 1000
         queue = {"name": self.account.name, "password": self.account.password, "queue": self.queue, "count": count}
-        taken = self._told(self.target.transport.nodes[-1], "take", queue, timeout)["payloads"]
+        taken = told(self.target.transport.nodes[-1], "take", queue)["payloads"]
         missing[AMQP] = sorted(set(kept[AMQP]) - set(taken))
         return {place: ids for place, ids in missing.items() if ids}
-
-    def _told(self, node: str, action: str, request: Mapping[str, Any], timeout: float) -> dict[str, Any]:
-        last = [Problem("not asked")]
-
-        def ask() -> dict[str, Any] | None:
-            answer = attempt(self.target.ask, node, action, request, timeout=60)
-            if isinstance(answer, Problem):
-                last[:] = [answer]
-                return None
-            return answer
-
-        return wait_for(f"{node} to tell what it holds", ask, timeout=timeout, why=lambda: last[0].reason)
 
 
 @contextlib.contextmanager
@@ -305,8 +300,14 @@ def _declare(address: str, port: int, account: Account, queue: str) -> None:
         connection.close()
 
 
-def elsewhere(enter: Callable[[], None], do: Callable[..., None], *arguments: Any) -> None:
-    """Do one thing in a thread that has moved to where clients are, so that the caller stays where it is."""
+def elsewhere(
+    enter: Callable[[], None], do: Callable[..., None], *arguments: Any, timeout: float = ELSEWHERE_S
+) -> None:
+    """Do one thing in a thread that has moved to where clients are, so that the caller stays where it is.
+
+    :param timeout: seconds; what is not done by then goes on by itself, and nobody is told of its end.
+    :raises TimedOut: it was not done in time.
+    """
     failures: list[BaseException] = []
 
     def body() -> None:
@@ -316,8 +317,11 @@ def elsewhere(enter: Callable[[], None], do: Callable[..., None], *arguments: An
         except BaseException as error:  # noqa: BLE001 RUF100 — raised again in the caller's thread
             failures.append(error)
 
-    thread = threading.Thread(target=body)
+    thread = threading.Thread(target=body, daemon=True)
     thread.start()
-    thread.join()
+    thread.join(timeout)
+    if thread.is_alive():
+        # Its arguments may be secrets.
+        raise TimedOut(f"waited {timeout:g} s for {getattr(do, '__qualname__', 'a call')} where clients are")
     if failures:
         raise failures[0]

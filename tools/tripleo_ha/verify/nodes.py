@@ -84,6 +84,12 @@ def broker_users(facts: Facts) -> CheckResult:
     return _result("rabbitmq.users", bad, f"no default user; there are {listed(users)}")
 
 
+def streams(facts: Facts) -> CheckResult:
+    """Every broker has a copy of every stream, without which clients that it was given to cannot consume it."""
+    bad = [f"{each.node} has no copy of {listed(each.streams_lacking)}" for each in facts if each.streams_lacking]
+    return _result("rabbitmq.streams", bad, "every broker has a copy of every stream")
+
+
 def virtual_ips(facts: Facts, cluster: Cluster) -> list[CheckResult]:
     """Each virtual IP is on exactly one node, on the interface that the metadata names."""
     results = []
@@ -134,17 +140,17 @@ def listening(facts: Facts, cluster: Cluster, rows: Sequence[Row], metadata: Map
 
 
 def certificates(facts: Facts, wanted: Mapping[str, str], now: datetime) -> CheckResult:
-    """Every node answers on virtual IPs with the metadata's certificates, and those are still valid.
+    """Every node answers on each virtual IP with the metadata's certificate for it, and those are still valid.
 
     :param wanted: by virtual IP the certificate and those that follow it, as PEM.
     """
-    expected = {vip: _fingerprint(text) for vip, text in wanted.items()}
-    told = ", ".join(f"{vip} {fingerprint}" for vip, fingerprint in expected.items())
+    expected = {f"{vip} {_fingerprint(text)}" for vip, text in wanted.items()}
+    told = listed(expected)
     bad, left = [], []
     for each in facts:
-        served = [found.fingerprint for found in each.certificates]
-        if sorted(served) != sorted(expected.values()):
-            bad.append(f"{each.node} serves {listed(set(served), 'none')}, not {told}")
+        served = {f"{found.vip} {found.fingerprint}".strip() for found in each.certificates}
+        if served != expected:
+            bad.append(f"{each.node} serves {listed(served, 'none')}, not {told}")
         left += [_end(found.not_after) - now for found in each.certificates]
     if left and min(left) <= timedelta():
         bad.append(f"expired {-min(left).days} days ago: tripleo-ha metadata renew-certificate")

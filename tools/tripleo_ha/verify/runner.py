@@ -21,6 +21,7 @@ from tripleo_ha.verify import balanced, client, nodes
 from tripleo_ha.verify.client import Account, BrokerSeen, HttpSeen, Trust
 from tripleo_ha.verify.result import CheckResult, Problem, attempt
 from tripleo_ha.verify.transport import Transport
+from tripleo_ha.waiting import wait_for
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -88,6 +89,26 @@ class Target:
             except Failure as error:
                 failure = error
         raise failure
+
+    def ask_until_told(
+        self, node: str, action: str, request: Mapping[str, Any], *, answer_s: float, timeout: float
+    ) -> dict[str, Any]:
+        """As :meth:`ask`, again while it fails: a node that is just coming back needs some time until it can tell.
+
+        :param answer_s: seconds for each answer.
+        :param timeout: seconds after which it is not asked again.
+        :raises TimedOut: with why it failed last.
+        """
+        last = [""]
+
+        def told() -> dict[str, Any] | None:
+            answer = attempt(self.ask, node, action, request, timeout=answer_s)
+            if isinstance(answer, Problem):
+                last[0] = answer.reason
+                return None
+            return answer
+
+        return wait_for(f"{node} to tell what it holds", told, timeout=timeout, why=lambda: last[0])
 
     def facts(self, node: str) -> NodeFacts:
         """Return what a node tells about itself."""
@@ -163,7 +184,7 @@ def _facts(target: Target, told: Mapping[str, NodeFacts | Problem]) -> list[Chec
     if target.has("mysql"):
         results.append(nodes.galera(facts, target.cluster))
     if target.has("rabbit"):
-        results += [nodes.broker(facts, target.cluster), nodes.broker_users(facts)]
+        results += [nodes.broker(facts, target.cluster), nodes.broker_users(facts), nodes.streams(facts)]
     if encrypted := endpoints.encrypted(target.metadata):
         wanted = {vip: tls.certificate for vip, tls in encrypted.items()}
         results.append(nodes.certificates(facts, wanted, datetime.now(UTC)))
