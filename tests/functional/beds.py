@@ -155,6 +155,12 @@ class SingletonWatch(Sampler):
         return self.overlaps
 
 
+def await_no_run(bed: Bed) -> None:
+    """Wait until no node is in a converge run, of os-collect-config's or the healer's: os-refresh-config is alone."""
+    told = everywhere(bed, ["flock", "--wait", "120", "/run/os-refresh-config.lock", "true"], timeout=130)
+    assert {node: status for node, (status, _, _) in told.items()} == dict.fromkeys(told, 0), told
+
+
 def everywhere(bed: Bed, argv: Sequence[str], timeout: float) -> dict[str, tuple[int, float, str]]:
     """Run a command on all nodes at once and return each one's exit status, seconds and output."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from beds import Summary, assert_good, everywhere, facts_of
+from beds import Summary, assert_good, await_no_run, everywhere, facts_of
 from test_idempotent import services
 
 from tripleo_ha.devtest.bed import Bed
@@ -102,5 +102,6 @@ def test_a_source_that_vanished_is_refused(target: Target, bed: Bed) -> None:
     assert status.returncode == 1
     assert "metadata source gone: other" in status.stdout
     bed.exec(node, ["rm", "/run/tripleo-ha/sources.json"], timeout=30)
+    await_no_run(bed)
     bed.exec(node, ["os-refresh-config"], timeout=120)
     assert_good(target)

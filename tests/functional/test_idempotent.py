@@ -1,6 +1,6 @@
 """A second run of everything, on every node at once, changes nothing."""
 
-from beds import Summary, everywhere, facts_of
+from beds import Summary, await_no_run, everywhere, facts_of
 
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.node.facts import NodeFacts
@@ -40,6 +40,7 @@ def reloads(bed: Bed, target: Target) -> dict[str, str]:
 
 
 def test_a_second_run_restarts_and_reloads_nothing(target: Target, bed: Bed, summary: Summary) -> None:
+    await_no_run(bed)
     before, since = facts_of(target), reloads(bed, target)
     told = everywhere(bed, ["os-refresh-config"], timeout=120)
     after, now = facts_of(target), reloads(bed, target)
