@@ -33,7 +33,8 @@ DPKG = (
 
 def sources() -> list[str]:
     """Return the lines of a sources.list, from the build host's own mirrors as the element ha-base takes them."""
-    told = run(["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)"], timeout=30).stdout
+    argv = ["apt-get", "indextargets", "--no-release-info", "--format", "$(RELEASE) $(REPO_URI)"]
+    told = run(argv, timeout=30).stdout
     mirrors = dict(line.split(maxsplit=1) for line in told.splitlines() if line.strip())
     security = next(name for name in mirrors if name.endswith("-security"))
     main = mirrors[security.removesuffix("-security")]
