@@ -1,5 +1,6 @@
 """A cloud's own authority and certificate: made once, kept, renewed when asked, and never where one is brought."""
 
+import copy
 import json
 import ssl
 import stat
@@ -157,9 +158,15 @@ def test_a_public_certificate_is_found_where_it_stood_before(beside: tuple[str, 
     assert set(yaml.safe_load(file.read_text())["tls"]) == set(known)
 
 
-def test_a_section_that_is_left_empty_is_filled(tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", [("tls",), ("tls", "control"), ("tls", "public", "key")])
+def test_what_is_left_empty_is_filled(left: tuple[str, ...], tmp_path: Path) -> None:
+    values = copy.deepcopy(KNOWN.values)
+    section: dict[str, Any] = values
+    for key in left[:-1]:
+        section = section[key]
+    section[left[-1]] = None
     file = tmp_path / "passwords.yaml"
-    write_file(file, yaml.safe_dump({**SECRETS.values, "tls": None}))
+    write_file(file, yaml.safe_dump(values))
     assert findings(document(known=authority.ensure(file, CLOUD, NOW))) == []
 
 

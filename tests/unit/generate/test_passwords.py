@@ -78,6 +78,14 @@ def test_an_empty_file_is_filled(file: Path) -> None:
     assert passwords.ensure(file, ["haproxy"]).of("haproxy")
 
 
+def test_a_key_that_is_left_without_a_value_gets_one(file: Path) -> None:
+    before = passwords.ensure(file, ["rabbit"]).of("rabbit")
+    file.write_text(yaml.safe_dump({"rabbit": {**before, "admin_password": None}}))
+    after = passwords.ensure(file, ["rabbit"]).of("rabbit")
+    assert after["admin_password"] not in (None, before["admin_password"])
+    assert {**after, "admin_password": 0} == {**before, "admin_password": 0}
+
+
 def test_a_section_that_is_left_empty_is_filled(file: Path) -> None:
     before = passwords.ensure(file, ["haproxy", "rabbit"])
     file.write_text(yaml.safe_dump({"haproxy": None, "rabbit": before.of("rabbit")}))

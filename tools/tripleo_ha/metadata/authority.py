@@ -54,7 +54,7 @@ def certified(known: Passwords, description: Description, now: datetime, *, rene
         section.update(_authority(description.name, now))
     for vip, names in hosts.items():
         own = section.setdefault(vip, {})
-        if renew or not _good_for(own.get("certificate", ""), names):
+        if renew or "key" not in own or not _good_for(own.get("certificate", ""), names):
             own.update(_certificate(section, names, now))
     return Passwords(values)
 

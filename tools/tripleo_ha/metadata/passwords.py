@@ -182,8 +182,13 @@ def read(path: Path) -> Passwords:
     sections = {} if document is None else document
     if not isinstance(sections, dict) or not all(isinstance(each, dict | None) for each in sections.values()):
         raise UsageError(f"{path}: not a passwords file: expected SECTION: {{KEY: VALUE}}")
-    # A section whose last value was taken out is null to YAML.
-    return Passwords(_migrated({name: each or {} for name, each in sections.items()}))
+    return Passwords(_migrated({name: _present(each or {}) for name, each in sections.items()}))
+
+
+def _present(section: Values) -> Values:
+    """Return a section without what was taken out of it: a key that is left without a value is null to YAML."""
+    nested = {key: _present(value) if isinstance(value, dict) else value for key, value in section.items()}
+    return {key: value for key, value in nested.items() if value is not None}
 
 
 def _migrated(values: Values) -> Values:
