@@ -17,7 +17,6 @@ from tripleo_ha.table import Row, Unit
 
 ROW = Row("rabbitmq-cluster", "rabbit", "x", units=(Unit("rabbitmq-server.service"),))
 COOKIE = "COOKIECOOKIECOOKIE12"
-QUEUES = "/api/queues?columns=name,type,members"
 
 
 class Node:
@@ -28,36 +27,48 @@ class Node:
         self.outcome = "unchanged"
         self.calls: list[tuple[str, ...]] = []
         self.peers: dict[str, tuple[str, str]] = {}
+        self.streams: list[str] = []
         self.joined: dict[str, bool] = {}
-        self.shrunk = ["{true,0}\n"]
-        self.answer = "ok\n"
-        self.elections = "3\n"
-        self.copied = ["{2,0}\n"]
+        self.shrunk = ["{true, 0}"]
+        self.answer = "ok"
+        self.elections = "3"
+        self.coordinator = "member"
+        self.copied = ["{0, 0}"]
 
 
 def playing(played: Node, fake_broker: Any) -> Callable[..., str]:
-    def ctl(*arguments: str, node: str = "", input: str | None = None) -> str:
-        played.calls.append((*arguments, *([f"at {node}"] if node else [])))
+    def ctl(*arguments: str, input: str | None = None) -> str:
+        played.calls.append(arguments)
         if arguments[0] == "change_password" and input:
             fake_broker.passwords["admin"] = input.strip()
-        if "forget_member" in arguments[-1]:
-            played.calls[-1] = ("forget", arguments[-1].split("'")[1], node)
-            return played.answer
-        if "delete_member" in arguments[-1]:
-            played.calls[-1] = ("drop copies", node)
-            return played.shrunk.pop(0)
-        if "add_replica" in arguments[-1]:
-            played.calls[-1] = ("copy streams",)
-            answer = played.copied.pop(0)
-            if answer.endswith(",0}\n"):
-                fake_broker.answers[QUEUES] = []
-            return answer
-        if "trigger_election" in arguments[-1]:
-            played.calls[-1] = ("elect",)
-            return played.elections
         return "admin" if arguments[0] == "list_users" else ""
 
     return ctl
+
+
+def evaluating(played: Node) -> Callable[..., str]:
+    def evaluate(expression: str, *, at: str) -> str:
+        assert expression.rstrip().endswith(".")
+        if "forget_member" in expression:
+            played.calls.append(("forget", expression.split("'")[1], at))
+            return played.answer
+        if "delete_member" in expression:
+            played.calls.append(("drop copies", at))
+            return played.shrunk.pop(0)
+        if "add_replica" in expression:
+            played.streams.append("copy")
+            return played.copied.pop(0) if len(played.copied) > 1 else played.copied[0]
+        if "maybe_resize_coordinator_cluster" in expression:
+            played.streams.append("coordinator")
+            told, played.coordinator = played.coordinator, "member"
+            return told
+        if "trigger_election" in expression:
+            played.calls.append(("elect",))
+            return played.elections
+        played.calls.append(("evaluate", at))
+        return "ok"
+
+    return evaluate
 
 
 @pytest.fixture
@@ -78,6 +89,7 @@ def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fake_broker: Any) -> I
     monkeypatch.setattr(rabbitmq.units, "ensure", lambda *arguments, **options: played.outcome)
 
     monkeypatch.setattr(broker, "ctl", playing(played, fake_broker))
+    monkeypatch.setattr(broker, "evaluate", evaluating(played))
 
     def peer(self: Context, node: cluster.Node, timeout: float = 2.0) -> dict[str, Any] | None:
         if node.name not in {*played.peers, *played.joined}:
@@ -125,11 +137,6 @@ def well(fake_broker: Any, node: Node) -> Any:
     fake_broker.cluster("abc", "abc")
     fake_broker.answers["/api/users"] = users(admin="admin-pw", monitor="monitor-pw")
     fake_broker.answers["/api/permissions"] = []
-    fake_broker.answers[QUEUES] = [
-        {"name": "calls", "type": "quorum", "members": ["rabbit@b"]},
-        {"name": "fanout", "type": "stream", "members": [f"rabbit@{name}" for name in "abc"]},
-        {"name": "going", "type": "stream"},
-    ]
     fake_broker.answers["/api/feature-flags"] = [{"name": "khepri_db", "state": "enabled"}]
     return fake_broker
 
@@ -177,8 +184,7 @@ def test_a_new_administrator_s_password_is_set_without_the_old_one(well: Any, no
 
 def test_a_new_cookie_restarts_nothing(well: Any, node: Node) -> None:
     rabbitmq.converge(context(erlang_cookie="ANOTHERANOTHERANOTHER"), ROW)
-    assert [call[0] for call in node.calls] == ["eval"]
-    assert "ANOTHER" not in " ".join(node.calls[0])
+    assert node.calls == [("evaluate", "a")]
     assert broker.cookie_is("ANOTHERANOTHERANOTHER")
     assert sorted(path.name for path in broker.HOME.iterdir()) == [".erlang.cookie", "joined", "mnesia"]
 
@@ -189,7 +195,7 @@ def test_a_removed_controller_is_forgotten_by_the_first_only(well: Any, node: No
     assert node.calls == []
     run = context("a")
     rabbitmq.converge(run, ROW)
-    assert node.calls == [("forget", "rabbit@d", ""), ("drop copies", "")]
+    assert node.calls == [("forget", "rabbit@d", "a"), ("drop copies", "a")]
     assert len(run.changes) == 1
 
 
@@ -197,7 +203,7 @@ def test_a_change_of_size_is_applied_once_to_the_running_broker(well: Any, node:
     well.cluster("abcde", "abcde")
     for _ in range(2):
         rabbitmq.converge(context(nodes="abcde"), ROW)
-    assert [call[0] for call in node.calls] == ["eval"]
+    assert node.calls == [("evaluate", "a")]
 
 
 def test_a_fresh_start_reads_the_size_from_its_files(well: Any, node: Node) -> None:
@@ -211,9 +217,9 @@ def test_a_fresh_start_reads_the_size_from_its_files(well: Any, node: Node) -> N
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ("3\n", "3 queues without a leader were told to elect one"),
-        ("0\n", ""),
-        ("{error,undef}\n", "no queue was told to elect a leader"),
+        ("3", "3 queues without a leader were told to elect one"),
+        ("0", ""),
+        ("undef", "no queue was told to elect a leader"),
     ],
 )
 def test_queues_elect_leaders_after_an_outage_of_all(
@@ -224,30 +230,43 @@ def test_queues_elect_leaders_after_an_outage_of_all(
     rabbitmq.converge(context(), ROW)
     assert node.calls == [("elect",)]
     assert said in caplog.text
-    assert answer != "0\n" or "leader" not in caplog.text
+    assert answer != "0" or "leader" not in caplog.text
 
 
-def test_a_broker_gets_copies_of_the_streams_that_were_there_before_it(
+def test_a_broker_takes_part_in_the_streams_that_were_there_before_it(
     well: Any, node: Node, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(rabbitmq, "COPIES_INTERVAL", 0.0)
-    lacking = [{"name": "fanout", "type": "stream", "members": ["rabbit@b", "rabbit@c"]}]
-    well.answers[QUEUES], node.copied = lacking, ["{1,1}\n", "{1,0}\n"]
+    monkeypatch.setattr(rabbitmq, "STREAMS_INTERVAL", 0.0)
+    node.coordinator, node.copied = "joining", ["{1, 1}", "{1, 0}"]
     run = context()
     rabbitmq.converge(run, ROW)
-    assert node.calls == [("copy streams",)] * 2
+    assert node.streams == ["coordinator", "coordinator", "copy", "coordinator", "copy"]
     assert run.changes == ["rabbitmq: 2 streams copied here"]
-    well.answers[QUEUES], node.copied = lacking, ["{0,1}\n"]
-    monkeypatch.setattr(rabbitmq, "COPIES_TIMEOUT", 0.0)
-    rabbitmq.converge(context(), ROW)
-    assert "cannot consume 1 streams" in caplog.text
-    well.answers[QUEUES] = (500, {})
-    rabbitmq.converge(context(), ROW)
-    assert "cannot consume streams without a copy here, if there are any: the broker's management API" in caplog.text
+    assert caplog.text == ""
     node.active, node.outcome, node.peers = False, "started", {"b": ("abc", "bc")}
-    node.calls.clear()
+    node.streams.clear()
     rabbitmq.converge(context(), ROW)
-    assert node.calls == [], "a member that comes back has its copies"
+    assert node.streams == [], "a member that comes back has its copies and its vote"
+
+
+@pytest.mark.parametrize(
+    ("coordinator", "copied", "said"),
+    [
+        ("joining", "{0, 0}", "their coordinator does without this node"),
+        ("member", "{0, 1}", "1 have no copy here"),
+        ("none", "{error, timeout}", "the broker does not tell what became of its copies of streams"),
+    ],
+)
+def test_what_it_cannot_do_for_streams_is_told(
+    coordinator: str, copied: str, said: str, well: Any, node: Node,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(rabbitmq, "COPIES_TIMEOUT", 0.0)
+    node.coordinator, node.copied = coordinator, [copied]
+    run = context()
+    rabbitmq.converge(run, ROW)
+    assert said in caplog.text
+    assert run.changes == []
 
 
 def test_a_first_start_has_an_administrator_and_leaves_no_password_behind(
@@ -284,15 +303,15 @@ def test_an_empty_disk_joins_only_when_no_queue_counts_on_its_former_copy(
     monkeypatch.setattr(rabbitmq, "COPIES_INTERVAL", 0.0)
     broker.wipe("a")
     node.active, node.outcome = False, "started"
-    node.peers, node.shrunk = {"b": ("abc", "bc")}, ["{false,0}\n", "{false,1}\n", "{true,0}\n"]
+    node.peers, node.shrunk = {"b": ("abc", "bc")}, ["{false, 0}", "{false, 1}", "{true, 0}"]
     rabbitmq.converge(context(), ROW)
     assert node.calls[-3:] == [("drop copies", "b")] * 3
     monkeypatch.setattr(rabbitmq, "COPIES_TIMEOUT", 0.0)
     broker.wipe("a")
-    node.shrunk = ["{false,0}\n"]
+    node.shrunk = ["{false, 0}"]
     rabbitmq.converge(context(), ROW)
     assert broker.has_joined()
-    node.active, node.answer = False, "{error,rabbit_still_running}\n"
+    node.active, node.answer = False, "{error, rabbit_still_running}"
     broker.wipe("a")
     with pytest.raises(Failure, match="cannot forget its former member a"):
         rabbitmq.converge(context(), ROW)
@@ -303,7 +322,7 @@ def test_queues_that_can_agree_on_nothing_are_told_and_not_waited_for(
 ) -> None:
     broker.wipe("a")
     node.active, node.outcome = False, "started"
-    node.peers, node.shrunk = {"b": ("abc", "bc")}, ["{true,2}\n"]
+    node.peers, node.shrunk = {"b": ("abc", "bc")}, ["{true, 2}"]
     rabbitmq.converge(context(), ROW)
     assert node.calls.count(("drop copies", "b")) == 1
     assert "2 queues that can agree on nothing" in caplog.text
@@ -313,7 +332,7 @@ def test_queues_that_can_agree_on_nothing_are_told_and_not_waited_for(
 def test_a_broker_that_cannot_tell_what_became_of_copies_does_not_keep_one_from_joining(well: Any, node: Node) -> None:
     broker.wipe("a")
     node.active, node.outcome = False, "started"
-    node.peers, node.shrunk = {"b": ("abc", "bc")}, ["{error,undef}\n"]
+    node.peers, node.shrunk = {"b": ("abc", "bc")}, ["undef"]
     rabbitmq.converge(context(), ROW)
     assert broker.has_joined()
 

@@ -7,6 +7,9 @@ import pytest
 from os_apply_config.renderers import JsonRenderer
 
 from tripleo_ha import paths, table
+from tripleo_ha.errors import Failure
+from tripleo_ha.node import rabbitmq_broker
+from tripleo_ha.run import Completed
 
 ELEMENT = paths.elements() / "rabbitmq-cluster"
 TEMPLATES = ELEMENT / "os-apply-config"
@@ -81,3 +84,29 @@ def test_no_template_holds_a_secret() -> None:
     text = "".join(path.read_text() for path in Path(TEMPLATES).rglob("*") if path.is_file())
     assert "password" not in text
     assert "cookie" not in text
+
+
+@pytest.mark.parametrize(
+    ("printed", "returned"),
+    [
+        ("{ok, {true, 0}}", "{true, 0}"),
+        ('{error, "*** eval: {\'EXIT\',{undef,[{ra,members,[],[]}]}}"}', "the broker on c-1 failed at .*undef"),
+        ("", "the broker on c-1 failed at what it was asked"),
+    ],
+)
+def test_an_expression_is_answered_or_told_to_have_failed(
+    printed: str, returned: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[Any, Any]] = []
+
+    def run(argv: tuple[str, ...], **options: Any) -> Completed:
+        asked.append((argv[-3:], options["input"]))
+        return Completed(argv, 0, printed, "")
+
+    monkeypatch.setattr(rabbitmq_broker, "run", run)
+    if printed.startswith("{ok"):
+        assert rabbitmq_broker.evaluate("\nasked().\n", at="c-1") == returned
+    else:
+        with pytest.raises(Failure, match=returned):
+            rabbitmq_broker.evaluate("asked().", at="c-1")
+    assert asked == [(["-sname", "rabbit@c-1", "-e"], "asked().\n")]

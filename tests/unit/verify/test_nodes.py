@@ -51,6 +51,7 @@ def test_facts_survive_the_way_through_json(facts: Facts) -> None:
         ("galera.members", {"galera": {}}, "unknown"),
         ("rabbitmq.users", {"broker_users": ("admin", "guest")}, "guest"),
         ("rabbitmq.streams", {"streams_lacking": ("conductor_fanout",)}, "no copy of conductor_fanout"),
+        ("rabbitmq.streams", {"coordinates_streams": True}, f"{NAMES[1]} has no part in their coordinator"),
         ("units", {"failed_units": ("keystone.service",)}, "keystone.service"),
         (
             "secrets",

@@ -60,9 +60,9 @@ class NodeFacts:
 
     ``image`` is the image's identity; ``addresses`` are by interface; ``singletons`` are pids by service;
     ``galera`` are wsrep status variables, ``broker_users`` the users that exist,
-    ``streams_lacking`` the streams of which this node's broker has no copy, ``unfenced`` what keeps Pacemaker from
-    fencing, ``certificates`` what HAProxy answers with. ``problems`` names, by fact, what could not be learnt and why;
-    the fact then has its empty value.
+    ``streams_lacking`` the streams of which this node's broker has no copy, ``coordinates_streams`` whether it has a
+    vote in their coordinator, ``unfenced`` what keeps Pacemaker from fencing, ``certificates`` what HAProxy answers
+    with. ``problems`` names, by fact, what could not be learnt and why; the fact then has its empty value.
     """
 
     node: str
@@ -78,6 +78,7 @@ class NodeFacts:
     broker: tuple[BrokerMember, ...] = ()
     broker_users: tuple[str, ...] = ()
     streams_lacking: tuple[str, ...] = ()
+    coordinates_streams: bool = False
     unfenced: tuple[str, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     problems: Mapping[str, str] = field(default_factory=dict)

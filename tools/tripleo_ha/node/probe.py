@@ -13,7 +13,7 @@ import pymysql
 
 from tripleo_ha import endpoints, paths, table
 from tripleo_ha.errors import Failure
-from tripleo_ha.node import exposure, fencing, haproxy, procfs, sql, trial
+from tripleo_ha.node import exposure, fencing, haproxy, procfs, rabbitmq_broker, sql, trial
 from tripleo_ha.node.facts import BrokerMember, NodeFacts
 from tripleo_ha.node.rabbitmq_api import Api
 from tripleo_ha.run import run
@@ -59,6 +59,7 @@ def gather() -> NodeFacts:
         broker=take("broker", lambda: _broker(metadata), ()) if "rabbit" in metadata else (),
         broker_users=take("broker users", lambda: _broker_users(metadata), ()) if "rabbit" in metadata else (),
         streams_lacking=take("streams", lambda: _streams_lacking(metadata), ()) if "rabbit" in metadata else (),
+        coordinates_streams="rabbit" in metadata and take("coordinator", lambda: _coordinates(metadata), False),
         unfenced=take("fencing", lambda: fencing.problems(metadata), ()) if "pacemaker" in metadata else (),
         certificates=take("certificates", haproxy.served_certificates, ()) if endpoints.encrypted(metadata) else (),
         problems=take.problems,
@@ -129,6 +130,10 @@ def _broker(metadata: Mapping[str, Any]) -> tuple[BrokerMember, ...]:
 def _streams_lacking(metadata: Mapping[str, Any]) -> tuple[str, ...]:
     with Api.administrator(metadata) as api:
         return api.streams_without(metadata["node"]["name"])
+
+
+def _coordinates(metadata: Mapping[str, Any]) -> bool:
+    return rabbitmq_broker.coordinates_streams(at=metadata["node"]["name"])
 
 
 def _broker_users(metadata: Mapping[str, Any]) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ COPIES_TIMEOUT = 30.0
 """Seconds that queues get to count no longer on copies whose disk is gone. Only those are waited for that can agree on
 it, at the latest with members that come back from the same outage, and those are up by then."""
 COPIES_INTERVAL = 2.0
+STREAMS_INTERVAL = 0.5
 ROOM_INTERVAL = 1.0
 
 
@@ -63,11 +64,11 @@ def converge(context: Context, row: Row, *, anew: bool = False) -> None:
         _forget_gone(context, api, seen)
         if broker_is_new or not started:
             # A member that comes back has its copies still, and one that comes back with an outage answers late.
-            _copy_streams(context, api)
+            _take_part_in_streams(context)
     if broker_is_new:
         broker.note_joined()
     elif not running and not beside:
-        _elect_leaders()
+        _elect_leaders(context.cluster.me.name)
     context.publish(row.service, joined=True)
 
 
@@ -151,7 +152,7 @@ def _cookie(context: Context, unit: str, running: bool) -> None:
         return
     if not running:
         broker.write_cookie(wanted)
-    elif not broker.change_cookie(wanted):
+    elif not broker.change_cookie(wanted, at=context.cluster.me.name):
         units.restart(unit)
     context.changed("rabbitmq: Erlang cookie")
 
@@ -211,32 +212,34 @@ def _drop_former_self(context: Context, me: str) -> None:
         LOG.warning("rabbitmq: going on with %d queues that can agree on nothing, as after an outage", stuck)
 
 
-def _copy_streams(context: Context, api: Api) -> None:
-    """Have clients of this node's broker find every stream here, also those that were declared before it joined."""
-    me, lacking, copied = context.cluster.me.name, 0, 0
+def _take_part_in_streams(context: Context) -> None:
+    """Have this node's broker do for streams what a member does that was there from the first one on."""
+    me, copied, lacking = context.cluster.me.name, 0, [""]
 
-    def all_here() -> bool:
-        nonlocal lacking, copied
-        if not api.streams_without(me):
-            return True
-        added, lacking = broker.copy_streams()
+    def all_done() -> bool:
+        nonlocal copied
+        lacking[0] = ""
+        if not broker.join_coordinator(at=me):
+            lacking[0] = "their coordinator does without this node"
+            return False
+        added, left = broker.copy_streams(at=me)
         copied += added
-        return not lacking
+        lacking[0] = f"{left} have no copy here" if left else ""
+        return not left
 
     try:
-        wait_for("a copy of every stream", all_here, timeout=COPIES_TIMEOUT, interval=COPIES_INTERVAL)
+        what = "this node to take part in all streams"
+        wait_for(what, all_done, timeout=COPIES_TIMEOUT, interval=STREAMS_INTERVAL, why=lambda: lacking[0])
     except Failure as failure:
-        # A broker that did not answer has told of none.
-        which = f"{lacking} streams" if lacking else "streams without a copy here, if there are any"
-        LOG.warning("rabbitmq: clients of this node cannot consume %s: %s", which, failure.message)
+        LOG.warning("rabbitmq: %s; clients of this node may miss what is sent to all", failure.message)
     if copied:
         context.changed(f"rabbitmq: {copied} streams copied here")
 
 
-def _elect_leaders() -> None:
+def _elect_leaders(me: str) -> None:
     """After an outage of all, have queues that were being declared in it elect a leader; late or not, all go on."""
     try:
-        told = broker.elect_leaders()
+        told = broker.elect_leaders(at=me)
     except Failure as failure:
         LOG.warning("rabbitmq: no queue was told to elect a leader: %s", failure.message)
         return
@@ -350,6 +353,6 @@ def _forget_gone(context: Context, api: Api, seen: Membership) -> None:
     if lasting := decide.outliving(order, seen):
         LOG.warning("rabbitmq: %s no longer in cluster.nodes, but running: not forgotten", ", ".join(lasting))
     for member in decide.to_forget(order, seen):
-        broker.forget(member)
-        broker.drop_copies(member)
+        broker.forget(member, through=context.cluster.me.name)
+        broker.drop_copies(member, through=context.cluster.me.name)
         context.changed(f"rabbitmq: forgot {member}, which is no longer in cluster.nodes")

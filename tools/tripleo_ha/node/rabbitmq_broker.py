@@ -1,4 +1,4 @@
-"""What is done to this node's broker from outside the management API: its cookie, its data, and ``rabbitmqctl``."""
+"""What is done to this node's broker from outside the management API: its cookie, its data, and Erlang's own call."""
 
 import pwd
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 from tripleo_ha import paths
 from tripleo_ha.errors import Failure
 from tripleo_ha.node.context import Context, write_file
-from tripleo_ha.run import CommandFailed, run
+from tripleo_ha.run import run
 
 HOME = Path("/var/lib/rabbitmq")
 COOKIE = HOME / ".erlang.cookie"
@@ -70,7 +70,21 @@ end,
 Counted = [Q || Q <- Queues, lists:member(Node, Members(Q))],
 {{Able, Stuck}} = lists:partition(MayAgree, Counted),
 Streams = fun() -> rabbit_stream_queue:delete_all_replicas(Node), ok end,
-Asks = [Streams | [fun() -> Drop(Q) end || Q <- Able]],
+Coordinators = [{{rabbit_stream_coordinator, Host}} || Host <- rabbit_nodes:list_running()],
+Coordinator = fun() ->
+    case ra:members(Coordinators, 5000) of
+        {{ok, Known, Leader}} ->
+            Votes = lists:keymember(Node, 2, Known),
+            case Votes andalso ra:remove_member(Leader, {{rabbit_stream_coordinator, Node}}) of
+                false -> ok;
+                {{ok, _, _}} -> ok;
+                _ -> later
+            end;
+        {{timeout, _}} -> later;
+        _ -> ok
+    end
+end,
+Asks = [Streams, Coordinator | [fun() -> Drop(Q) end || Q <- Able]],
 """
     + ASK
     + """
@@ -92,9 +106,34 @@ Asks = [fun() -> Copy(Q) end || Q <- Lacking],
 {{length([ok || true <- Agreed]), length([no || false <- Agreed])}}.
 """
 )
-DROPPED = re.compile(r"\{(true|false),(\d+)\}")
-COPIED = re.compile(r"\{(\d+),(\d+)\}")
+JOIN_COORDINATOR = """
+Own = {rabbit_stream_coordinator, node()},
+Others = [{rabbit_stream_coordinator, Host} || Host <- rabbit_nodes:list_running(), Host =/= node()],
+case Others =/= [] andalso ra:members(Others, 5000) of
+    {ok, Known, Leader} ->
+        case {lists:member(Own, Known), whereis(rabbit_stream_coordinator)} of
+            {true, Pid} when is_pid(Pid) ->
+                member;
+            {true, undefined} ->
+                ra:remove_member(Leader, Own),
+                joining;
+            {false, _} ->
+                ra:cast_aux_command(Leader, maybe_resize_coordinator_cluster),
+                joining
+        end;
+    {timeout, _} ->
+        joining;
+    _ ->
+        none
+end.
+"""
+"""The coordinator's leader adds new members at its tick, every 30 s: told to, it does so at once. What it counts as a
+member without a server there was on a disk that is gone; it would never be added again."""
+ANSWER = re.compile(r"\{ok, (.*)\}", re.DOTALL)
+DROPPED = re.compile(r"\{(true|false), (\d+)\}")
+COPIED = re.compile(r"\{(\d+), (\d+)\}")
 USER = "rabbitmq"
+BECOME = ("setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups", "--")
 
 
 def owner() -> tuple[int, int]:
@@ -103,17 +142,30 @@ def owner() -> tuple[int, int]:
     return entry.pw_uid, entry.pw_gid
 
 
-def ctl(*arguments: str, node: str = "", input: str | None = None) -> str:
+def ctl(*arguments: str, input: str | None = None) -> str:
     """Run ``rabbitmqctl`` as the broker's user and return what it prints. It boots an Erlang machine: a second of CPU.
 
-    :param node: another controller whose broker is meant.
     :param input: a password, which does not belong on the command line.
     """
-    become = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups", "--"]
     # With any further option, the script that starts it would no longer let it read its input.
-    options = [] if input is not None else ["--quiet", *(["--node", f"rabbit@{node}"] if node else [])]
-    argv = [*become, "/usr/lib/rabbitmq/bin/rabbitmqctl", *options, *arguments]
+    options = [] if input is not None else ["--quiet"]
+    argv = [*BECOME, "/usr/lib/rabbitmq/bin/rabbitmqctl", *options, *arguments]
     return run(argv, timeout=CTL_TIMEOUT, input=input, env={"HOME": str(HOME)}, cwd=HOME).stdout
+
+
+def evaluate(expression: str, *, at: str) -> str:
+    """Return what a controller's broker makes of an Erlang expression, as ``erl_call`` prints it.
+
+    :param expression: ends with a full stop.
+    :param at: the controller; the broker's cookie opens it.
+    :raises CommandFailed: the broker does not answer.
+    :raises Failure: the expression failed there.
+    """
+    argv = [*BECOME, "erl_call", "-sname", f"rabbit@{at}", "-e"]
+    done = run(argv, timeout=CTL_TIMEOUT, input=f"{expression.strip()}\n", env={"HOME": str(HOME)}, cwd=HOME)
+    if (answer := ANSWER.fullmatch(done.stdout.strip())) is None:
+        raise Failure(f"the broker on {at} failed at what it was asked: {done.stdout.strip()[:300]}")
+    return answer[1]
 
 
 def cookie_is(wanted: str) -> bool:
@@ -129,7 +181,7 @@ def write_cookie(wanted: str) -> None:
     write_file(COOKIE, wanted, mode=0o400, owner=owner())
 
 
-def change_cookie(wanted: str) -> bool:
+def change_cookie(wanted: str, *, at: str) -> bool:
     """Give a running broker another cookie, and write it; return False when the broker did not take it.
 
     Connections between members outlive the change, so members may follow each other without losing their majority,
@@ -139,8 +191,8 @@ def change_cookie(wanted: str) -> bool:
     write_file(staged, wanted, mode=0o400, owner=owner())
     expression = f'{{ok,C}}=file:read_file("{staged}"),erlang:set_cookie(binary_to_atom(string:trim(C))),ok.'
     try:
-        ctl("eval", expression)
-    except CommandFailed:
+        evaluate(expression, at=at)
+    except Failure:
         return False
     finally:
         staged.replace(COOKIE)
@@ -178,16 +230,16 @@ def wipe(name: str) -> None:
     JOINED.unlink(missing_ok=True)
 
 
-def forget(member: str, *, through: str = "") -> None:
+def forget(member: str, *, through: str) -> None:
     """Remove a stopped member from the cluster; queues still count its copies: see :func:`drop_copies`.
 
     ``rabbitmqctl forget_cluster_node`` would ask the leader of one queue after the other, and wait up to 40 s for each
     that has none.
 
-    :param through: a controller whose broker does it, by default this one.
+    :param through: a controller whose broker does it.
     :raises Failure: the cluster refused, for example because the member runs.
     """
-    told = ctl("eval", f"rabbit_db_cluster:forget_member('rabbit@{member}', false).", node=through).strip()
+    told = evaluate(f"rabbit_db_cluster:forget_member('rabbit@{member}', false).", at=through)
     if told != "ok":
         raise Failure(f"the broker cannot forget its former member {member}: {told}")
 
@@ -204,8 +256,8 @@ class Copies:
     stuck: int
 
 
-def drop_copies(member: str, *, through: str = "") -> Copies:
-    """Have queues count no longer on the copies that a former member had.
+def drop_copies(member: str, *, through: str) -> Copies:
+    """Have queues count no longer on the copies that a former member had, nor the streams' coordinator on its vote.
 
     The leaders of all queues are asked at once, and given ``COPIES_S``. A queue that was being declared when all lost
     their power may have none, since no copy that comes back with an empty log stands for election by itself: it is told
@@ -215,34 +267,48 @@ def drop_copies(member: str, *, through: str = "") -> Copies:
     :raises Failure: the broker answers something else.
     """
     expression = DROP_COPIES.format(member=member, milliseconds=COPIES_S * 1000)
-    answer = ctl("eval", expression, node=through).strip()
+    answer = evaluate(expression, at=through)
     if (told := DROPPED.fullmatch(answer)) is None:
         raise Failure(f"the broker does not tell what became of the copies on {member}: {answer[:200]}")
     return Copies(told[1] == "true", int(told[2]))
 
 
-def elect_leaders() -> int:
+def elect_leaders(*, at: str) -> int:
     """Have queues elect a leader that have none, and return how many were told to.
 
     A queue that was being declared when all lost their power may have none for good: see :func:`drop_copies`.
 
     :raises Failure: the broker answers something else than a number.
     """
-    answer = ctl("eval", ELECT_LEADERS.format()).strip()
+    answer = evaluate(ELECT_LEADERS.format(), at=at)
     if not answer.isdecimal():
         raise Failure(f"the broker does not tell how many queues have no leader: {answer[:200]}")
     return int(answer)
 
 
-def copy_streams() -> tuple[int, int]:
-    """Have this node's broker hold a copy of every stream, and return how many it got now and how many it did not get.
+def coordinates_streams(*, at: str) -> bool:
+    """Tell whether a broker has a vote in the coordinator of streams, which is founded with the first of these."""
+    return evaluate("is_pid(whereis(rabbit_stream_coordinator)).", at=at) == "true"
+
+
+def join_coordinator(*, at: str) -> bool:
+    """Have a broker take its part in the streams' coordinator; return whether it does, or there is none yet.
+
+    Until all new members do, losing an old one may leave the coordinator without a majority; then no stream is
+    declared or found, and no fanout sent.
+    """
+    return evaluate(JOIN_COORDINATOR, at=at) != "joining"
+
+
+def copy_streams(*, at: str) -> tuple[int, int]:
+    """Have a broker hold a copy of every stream, and return how many it got now and how many it did not get.
 
     A stream has copies on those that were members when it was declared, and nothing but this adds one. Clients cannot
     consume a stream through a member without a copy (RabbitMQ, "Streams", "Replication factor").
 
     :raises Failure: the broker answers something else.
     """
-    answer = ctl("eval", COPY_STREAMS.format(milliseconds=COPIES_S * 1000)).strip()
+    answer = evaluate(COPY_STREAMS.format(milliseconds=COPIES_S * 1000), at=at)
     if (told := COPIED.fullmatch(answer)) is None:
         raise Failure(f"the broker does not tell what became of its copies of streams: {answer[:200]}")
     return int(told[1]), int(told[2])
@@ -257,7 +323,7 @@ def apply_settings(context: Context, expression: str, *, just_started: bool) -> 
     if known == expression:
         return
     if not just_started:
-        ctl("eval", expression)
+        evaluate(expression, at=context.cluster.me.name)
         context.changed("rabbitmq: the cluster's size applied to the running broker")
     write_file(SETTINGS, expression)
 

@@ -85,9 +85,14 @@ def broker_users(facts: Facts) -> CheckResult:
 
 
 def streams(facts: Facts) -> CheckResult:
-    """Every broker has a copy of every stream, without which clients that it was given to cannot consume it."""
+    """Every broker has a copy of every stream, without which clients that it was given to cannot consume it.
+
+    And all have a vote in the streams' coordinator, once there is one: else the loss of one may be a majority's.
+    """
     bad = [f"{each.node} has no copy of {listed(each.streams_lacking)}" for each in facts if each.streams_lacking]
-    return _result("rabbitmq.streams", bad, "every broker has a copy of every stream")
+    if any(each.coordinates_streams for each in facts):
+        bad += [f"{each.node} has no part in their coordinator" for each in facts if not each.coordinates_streams]
+    return _result("rabbitmq.streams", bad, "every broker has a copy of every stream, and a vote in their coordinator")
 
 
 def virtual_ips(facts: Facts, cluster: Cluster) -> list[CheckResult]:
