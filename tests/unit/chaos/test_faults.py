@@ -256,7 +256,7 @@ def test_a_large_write_set_is_one_transaction(bed: FakeBed) -> None:
     assert [each.count("INSERT") for each in transactions] == [64 // writes.ROW_MB]
 
 
-def test_a_clock_is_stepped_for_services_and_not_for_what_keeps_time() -> None:
+def test_a_clock_is_stepped_for_engines_only() -> None:
     units = clock.units()
-    assert {"mariadb.service", "rabbitmq-server.service", "corosync.service"} <= set(units)
-    assert not set(clock.AGENTS) & set(units)
+    assert {"mariadb.service", "rabbitmq-server.service", "corosync.service", "pacemaker.service"} <= set(units)
+    assert not {"haproxy.service", "keystone.service", "chrony.service"} & set(units)

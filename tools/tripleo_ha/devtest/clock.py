@@ -15,8 +15,6 @@ from tripleo_ha.errors import Failure
 PACKAGES = {"faketime": "faketime"}
 LIBRARIES = "lib/*/faketime/libfaketimeMT.so.1"
 PLACE = Path("/run/bed-clock")
-CHROOTS = ("", "var/lib/haproxy")
-"""Where services see their root, below the node's own: each needs the file that says how far the clock is off."""
 DROP_IN_NAME = "90-bed-clock.conf"
 DROP_IN = f"""[Service]
 Environment=LD_PRELOAD={PLACE}/libfaketime.so
@@ -46,10 +44,9 @@ def furnish(leader: int, units: Sequence[str]) -> None:
 
 def step(leader: int, seconds: int) -> None:
     """Set how many seconds the clock of the furnished units is off."""
-    for chroot in CHROOTS:
-        directory = _root(leader) / chroot / PLACE.relative_to("/")
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "step").write_text(f"{seconds:+d}s\n")
+    directory = _root(leader) / PLACE.relative_to("/")
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "step").write_text(f"{seconds:+d}s\n")
 
 
 def clear(leader: int) -> None:
