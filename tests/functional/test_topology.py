@@ -23,7 +23,7 @@ CHECKS = {
     "rabbitmq.message",
     "rabbitmq.quorum-queue",
     "rabbitmq.users",
-    "rabbitmq.streams",
+    "rabbitmq.copies",
     "secrets",
     "singleton.ceilometer-agent-central",
     "tls.certificate",

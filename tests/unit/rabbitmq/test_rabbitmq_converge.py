@@ -236,12 +236,12 @@ def test_queues_elect_leaders_after_an_outage_of_all(
 def test_a_broker_takes_part_in_the_streams_that_were_there_before_it(
     well: Any, node: Node, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(rabbitmq, "STREAMS_INTERVAL", 0.0)
+    monkeypatch.setattr(rabbitmq, "PART_INTERVAL", 0.0)
     node.coordinator, node.copied = "joining", ["{1, 1}", "{1, 0}"]
     run = context()
     rabbitmq.converge(run, ROW)
     assert node.streams == ["coordinator", "coordinator", "copy", "coordinator", "copy"]
-    assert run.changes == ["rabbitmq: 2 streams copied here"]
+    assert run.changes == ["rabbitmq: 2 queues copied here"]
     assert caplog.text == ""
     node.active, node.outcome, node.peers = False, "started", {"b": ("abc", "bc")}
     node.streams.clear()
@@ -252,9 +252,9 @@ def test_a_broker_takes_part_in_the_streams_that_were_there_before_it(
 @pytest.mark.parametrize(
     ("coordinator", "copied", "said"),
     [
-        ("joining", "{0, 0}", "their coordinator does without this node"),
+        ("joining", "{0, 0}", "coordinator does without this node"),
         ("member", "{0, 1}", "1 have no copy here"),
-        ("none", "{error, timeout}", "the broker does not tell what became of its copies of streams"),
+        ("none", "{error, timeout}", "the broker does not tell what became of its copies of queues"),
     ],
 )
 def test_what_it_cannot_do_for_streams_is_told(

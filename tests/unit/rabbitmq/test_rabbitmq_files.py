@@ -8,7 +8,7 @@ from os_apply_config.renderers import JsonRenderer
 
 from tripleo_ha import paths, table
 from tripleo_ha.errors import Failure
-from tripleo_ha.node import rabbitmq_broker
+from tripleo_ha.node import rabbitmq_api, rabbitmq_broker
 from tripleo_ha.run import Completed
 
 ELEMENT = paths.elements() / "rabbitmq-cluster"
@@ -110,3 +110,17 @@ def test_an_expression_is_answered_or_told_to_have_failed(
         with pytest.raises(Failure, match=returned):
             rabbitmq_broker.evaluate("asked().", at="c-1")
     assert asked == [(["-sname", "rabbit@c-1", "-e"], "asked().\n")]
+
+
+def test_a_broker_lacks_its_copy_of_a_stream_and_of_a_quorum_queue_with_too_few(fake_broker: Any) -> None:
+    def queue(name: str, kind: str, holders: str) -> dict[str, Any]:
+        return {"name": name, "type": kind, "members": [f"rabbit@{holder}" for holder in holders]}
+
+    fake_broker.answers["/api/queues?columns=name,type,members"] = [
+        queue("whole", "quorum", "abc"), queue("calls", "quorum", "bc"), queue("elsewhere", "quorum", "bcd"),
+        queue("fanout", "stream", "bcd"), queue("copied", "stream", "ab"), queue("reply", "classic", "b"),
+        {"name": "going", "type": "quorum"},
+    ]  # fmt: skip
+    with rabbitmq_api.Api("admin", "admin-pw") as api:
+        assert api.queues_without("a", 3) == ("calls", "fanout")
+        assert api.queues_without("a", 5) == ("calls", "elsewhere", "fanout")

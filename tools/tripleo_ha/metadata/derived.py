@@ -39,7 +39,7 @@ def derive(metadata: Mapping[str, Any], cluster: Cluster, rows: Sequence[Row]) -
     derived: dict[str, Any] = {
         "node": _node(cluster.me),
         "nodes": [_node(node) for node in cluster.nodes],
-        "quorum_cluster_size": min(len(cluster.nodes), rabbitmq.LARGEST_QUEUE_GROUP),
+        "quorum_cluster_size": rabbitmq.copies(len(cluster.nodes)),
         "galera_address": "gcomm://" + ",".join(addresses),
         "galera_donors": _donors(cluster),
         "memcached_servers": ",".join(f"{address}:{MEMCACHED_PORT}" for address in cached),

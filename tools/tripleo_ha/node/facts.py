@@ -59,10 +59,10 @@ class NodeFacts:
     """One controller as it sees itself.
 
     ``image`` is the image's identity; ``addresses`` are by interface; ``singletons`` are pids by service;
-    ``galera`` are wsrep status variables, ``broker_users`` the users that exist,
-    ``streams_lacking`` the streams of which this node's broker has no copy, ``coordinates_streams`` whether it has a
-    vote in their coordinator, ``unfenced`` what keeps Pacemaker from fencing, ``certificates`` what HAProxy answers
-    with. ``problems`` names, by fact, what could not be learnt and why; the fact then has its empty value.
+    ``galera`` are wsrep status variables, ``broker_users`` the users that exist, ``queues_lacking`` the queues of which
+    this node's broker lacks its copy, ``coordinates_streams`` whether it has a vote in the streams' coordinator,
+    ``unfenced`` what keeps Pacemaker from fencing, ``certificates`` what HAProxy answers with. ``problems`` names, by
+    fact, what could not be learnt and why; the fact then has its empty value.
     """
 
     node: str
@@ -77,7 +77,7 @@ class NodeFacts:
     galera: Mapping[str, str] = field(default_factory=dict)
     broker: tuple[BrokerMember, ...] = ()
     broker_users: tuple[str, ...] = ()
-    streams_lacking: tuple[str, ...] = ()
+    queues_lacking: tuple[str, ...] = ()
     coordinates_streams: bool = False
     unfenced: tuple[str, ...] = ()
     certificates: tuple[Certificate, ...] = ()
@@ -100,7 +100,7 @@ def from_document(document: Mapping[str, Any]) -> NodeFacts:
     fields["singletons"] = {name: tuple(pids) for name, pids in fields.get("singletons", {}).items()}
     fields["failed_units"] = tuple(fields.get("failed_units", ()))
     fields["broker_users"] = tuple(fields.get("broker_users", ()))
-    fields["streams_lacking"] = tuple(fields.get("streams_lacking", ()))
+    fields["queues_lacking"] = tuple(fields.get("queues_lacking", ()))
     fields["unfenced"] = tuple(fields.get("unfenced", ()))
     fields["certificates"] = tuple(Certificate(**item) for item in fields.get("certificates", ()))
     return NodeFacts(**fields)

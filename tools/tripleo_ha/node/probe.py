@@ -18,6 +18,7 @@ from tripleo_ha.node.facts import BrokerMember, NodeFacts
 from tripleo_ha.node.rabbitmq_api import Api
 from tripleo_ha.run import run
 from tripleo_ha.table import Row
+from tripleo_ha.topology import rabbitmq
 
 T = TypeVar("T")
 ALARMS = {"mem_alarm": "memory", "disk_free_alarm": "disk"}
@@ -58,7 +59,7 @@ def gather() -> NodeFacts:
         galera=take("galera", _galera, {}) if "mysql" in metadata else {},
         broker=take("broker", lambda: _broker(metadata), ()) if "rabbit" in metadata else (),
         broker_users=take("broker users", lambda: _broker_users(metadata), ()) if "rabbit" in metadata else (),
-        streams_lacking=take("streams", lambda: _streams_lacking(metadata), ()) if "rabbit" in metadata else (),
+        queues_lacking=take("queues", lambda: _queues_lacking(metadata), ()) if "rabbit" in metadata else (),
         coordinates_streams="rabbit" in metadata and take("coordinator", lambda: _coordinates(metadata), False),
         unfenced=take("fencing", lambda: fencing.problems(metadata), ()) if "pacemaker" in metadata else (),
         certificates=take("certificates", haproxy.served_certificates, ()) if endpoints.encrypted(metadata) else (),
@@ -127,9 +128,10 @@ def _broker(metadata: Mapping[str, Any]) -> tuple[BrokerMember, ...]:
     )
 
 
-def _streams_lacking(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+def _queues_lacking(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    most = rabbitmq.copies(len(metadata["cluster"]["nodes"]))
     with Api.administrator(metadata) as api:
-        return api.streams_without(metadata["node"]["name"])
+        return api.queues_without(metadata["node"]["name"], most)
 
 
 def _coordinates(metadata: Mapping[str, Any]) -> bool:

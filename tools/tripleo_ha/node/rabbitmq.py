@@ -29,7 +29,7 @@ COPIES_TIMEOUT = 30.0
 """Seconds that queues get to count no longer on copies whose disk is gone. Only those are waited for that can agree on
 it, at the latest with members that come back from the same outage, and those are up by then."""
 COPIES_INTERVAL = 2.0
-STREAMS_INTERVAL = 0.5
+PART_INTERVAL = 0.5
 ROOM_INTERVAL = 1.0
 
 
@@ -64,7 +64,7 @@ def converge(context: Context, row: Row, *, anew: bool = False) -> None:
         _forget_gone(context, api, seen)
         if broker_is_new or not started:
             # A member that comes back has its copies still, and one that comes back with an outage answers late.
-            _take_part_in_streams(context)
+            _take_part(context)
     if broker_is_new:
         broker.note_joined()
     elif not running and not beside:
@@ -212,28 +212,28 @@ def _drop_former_self(context: Context, me: str) -> None:
         LOG.warning("rabbitmq: going on with %d queues that can agree on nothing, as after an outage", stuck)
 
 
-def _take_part_in_streams(context: Context) -> None:
-    """Have this node's broker do for streams what a member does that was there from the first one on."""
-    me, copied, lacking = context.cluster.me.name, 0, [""]
+def _take_part(context: Context) -> None:
+    """Have this node's broker do its part for queues and streams that were there before it joined."""
+    me, taken, lacking = context.cluster.me.name, 0, [""]
 
     def all_done() -> bool:
-        nonlocal copied
+        nonlocal taken
         lacking[0] = ""
         if not broker.join_coordinator(at=me):
-            lacking[0] = "their coordinator does without this node"
+            lacking[0] = "the streams' coordinator does without this node"
             return False
-        added, left = broker.copy_streams(at=me)
-        copied += added
+        got, left = broker.take_copies(at=me)
+        taken += got
         lacking[0] = f"{left} have no copy here" if left else ""
         return not left
 
     try:
-        what = "this node to take part in all streams"
-        wait_for(what, all_done, timeout=COPIES_TIMEOUT, interval=STREAMS_INTERVAL, why=lambda: lacking[0])
+        what = "copies of all queues"
+        wait_for(what, all_done, timeout=COPIES_TIMEOUT, interval=PART_INTERVAL, why=lambda: lacking[0])
     except Failure as failure:
-        LOG.warning("rabbitmq: %s; clients of this node may miss what is sent to all", failure.message)
-    if copied:
-        context.changed(f"rabbitmq: {copied} streams copied here")
+        LOG.warning("rabbitmq: %s; queues may not survive the loss of another node", failure.message)
+    if taken:
+        context.changed(f"rabbitmq: {taken} queues copied here")
 
 
 def _elect_leaders(me: str) -> None:

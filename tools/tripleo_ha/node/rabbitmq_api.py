@@ -116,12 +116,19 @@ class Api:
         answer = self.request("GET", "/api/health/checks/local-alarms", tolerate=(http.client.SERVICE_UNAVAILABLE,))
         return tuple(sorted({str(alarm.get("resource", "unknown")) for alarm in answer.get("alarms", ())}))
 
-    def streams_without(self, member: str) -> tuple[str, ...]:
-        """Return the names of streams of which a member has no copy."""
-        me = NODE_PREFIX + member
-        streams = [queue for queue in self.get("/api/queues?columns=name,type,members") if queue["type"] == "stream"]
-        # One that is being deleted may come without its members.
-        return tuple(sorted(each["name"] for each in streams if me not in each.get("members", [me])))
+    def queues_without(self, member: str, most: int) -> tuple[str, ...]:
+        """Return the names of queues of which a member ought to have a copy and has none.
+
+        :param most: copies of a quorum queue; of a stream every member has one.
+        """
+        me, lacking = NODE_PREFIX + member, []
+        for queue in self.get("/api/queues?columns=name,type,members"):
+            # One that is being deleted may come without its members.
+            holders = queue.get("members", [me])
+            enough = queue["type"] == "classic" or (queue["type"] == "quorum" and len(holders) >= most)
+            if me not in holders and not enough:
+                lacking.append(queue["name"])
+        return tuple(sorted(lacking))
 
     def users(self) -> tuple[KnownUser, ...]:
         """Return every user with the hash of its password."""

@@ -91,15 +91,27 @@ Asks = [Streams, Coordinator | [fun() -> Drop(Q) end || Q <- Able]],
 {{not lists:member(false, Agreed), length(Stuck)}}.
 """
 )
-COPY_STREAMS = (
+TAKE_COPIES = (
     """
-Streams = [Q || Q <- rabbit_amqqueue:list(), amqqueue:get_type(Q) =:= rabbit_stream_queue],
-Lacking = [Q || Q <- Streams, not lists:member(node(), maps:get(nodes, amqqueue:get_type_state(Q)))],
-Copy = fun(Q) ->
-    {{_, Host, _, Stream}} = amqqueue:get_name(Q),
-    rabbit_stream_queue:add_replica(Host, Stream, node())
+{{ok, Most}} = application:get_env(rabbit, quorum_cluster_size),
+Holders = fun(Q) -> maps:get(nodes, amqqueue:get_type_state(Q)) end,
+Lacks = fun(Q) ->
+    case amqqueue:get_type(Q) of
+        rabbit_stream_queue -> not lists:member(node(), Holders(Q));
+        rabbit_quorum_queue -> not lists:member(node(), Holders(Q)) andalso length(Holders(Q)) < Most;
+        _ -> false
+    end
 end,
-Asks = [fun() -> Copy(Q) end || Q <- Lacking],
+Take = fun(Q) ->
+    case amqqueue:get_type(Q) of
+        rabbit_stream_queue ->
+            {{_, Host, _, Stream}} = amqqueue:get_name(Q),
+            rabbit_stream_queue:add_replica(Host, Stream, node());
+        rabbit_quorum_queue ->
+            rabbit_quorum_queue:add_member(Q, node())
+    end
+end,
+Asks = [fun() -> Take(Q) end || Q <- rabbit_amqqueue:list(), Lacks(Q)],
 """
     + ASK
     + """
@@ -131,7 +143,7 @@ end.
 member without a server there was on a disk that is gone; it would never be added again."""
 ANSWER = re.compile(r"\{ok, (.*)\}", re.DOTALL)
 DROPPED = re.compile(r"\{(true|false), (\d+)\}")
-COPIED = re.compile(r"\{(\d+), (\d+)\}")
+TAKEN = re.compile(r"\{(\d+), (\d+)\}")
 USER = "rabbitmq"
 BECOME = ("setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups", "--")
 
@@ -300,17 +312,18 @@ def join_coordinator(*, at: str) -> bool:
     return evaluate(JOIN_COORDINATOR, at=at) != "joining"
 
 
-def copy_streams(*, at: str) -> tuple[int, int]:
-    """Have a broker hold a copy of every stream, and return how many it got now and how many it did not get.
+def take_copies(*, at: str) -> tuple[int, int]:
+    """Have a broker hold its copies of streams and quorum queues, and return how many it got now and did not get.
 
-    A stream has copies on those that were members when it was declared, and nothing but this adds one. Clients cannot
-    consume a stream through a member without a copy (RabbitMQ, "Streams", "Replication factor").
+    Nothing else gives it one of a stream, without which its clients cannot consume that (RabbitMQ, "Streams",
+    "Replication factor"). Of a quorum queue RabbitMQ would, 5 s after the last queue was declared: never, where one is
+    declared more often; then the loss of another member takes the majority.
 
     :raises Failure: the broker answers something else.
     """
-    answer = evaluate(COPY_STREAMS.format(milliseconds=COPIES_S * 1000), at=at)
-    if (told := COPIED.fullmatch(answer)) is None:
-        raise Failure(f"the broker does not tell what became of its copies of streams: {answer[:200]}")
+    answer = evaluate(TAKE_COPIES.format(milliseconds=COPIES_S * 1000), at=at)
+    if (told := TAKEN.fullmatch(answer)) is None:
+        raise Failure(f"the broker does not tell what became of its copies of queues: {answer[:200]}")
     return int(told[1]), int(told[2])
 
 

@@ -276,17 +276,22 @@ def forgotten_by(me: str, order: Sequence[str], told: Mapping[str, Membership]) 
     return None
 
 
+def copies(controllers: int) -> int:
+    """Return how many members a quorum queue has."""
+    return min(controllers, LARGEST_QUEUE_GROUP)
+
+
 def live_settings(order: Sequence[str]) -> str:
     """Return the Erlang expression that gives a running broker the settings that follow from the cluster's size.
 
     They are the same that ``advanced.config`` and ``conf.d/members.conf`` give it at its next start. The process that
     adds members to queues reads its target once only, so it is ended, and its supervisor starts it with the new one.
     """
-    copies = min(len(order), LARGEST_QUEUE_GROUP)
+    size = str(copies(len(order)))
     nodes = ",".join(f"'rabbit@{name}'" for name in order)
     settings = {
-        "quorum_cluster_size": str(copies),
-        "quorum_membership_reconciliation_target_group_size": str(copies),
+        "quorum_cluster_size": size,
+        "quorum_membership_reconciliation_target_group_size": size,
         "cluster_nodes": f"{{[{nodes}],disc}}",
     }
     steps = [f"ok=application:set_env(rabbit,{name},{value})" for name, value in settings.items()]

@@ -5,7 +5,7 @@ from typing import Any
 
 from tripleo_ha.cluster import Cluster
 from tripleo_ha.endpoints import Endpoint
-from tripleo_ha.topology.rabbitmq import LARGEST_QUEUE_GROUP
+from tripleo_ha.topology.rabbitmq import copies
 from tripleo_ha.verify.client import BrokerSeen, HttpSeen
 from tripleo_ha.verify.result import CheckResult, Problem, listed
 
@@ -65,7 +65,7 @@ def quorum_queue(seen: BrokerSeen | Problem, queues: Mapping[str, Any] | Problem
     queue = queues.get(seen.quorum, {})
     members = {broker_host(member) for member in queue.get("members", ())}
     online = {broker_host(member) for member in queue.get("online", ())}
-    wanted = min(len(cluster.nodes), LARGEST_QUEUE_GROUP)
+    wanted = copies(len(cluster.nodes))
     ok = queue.get("type") == "quorum" and len(members) == wanted and online == members
     return CheckResult(check, ok, f"members {listed(members)}; online {listed(online)}; wanted {wanted}")
 

@@ -84,15 +84,15 @@ def broker_users(facts: Facts) -> CheckResult:
     return _result("rabbitmq.users", bad, f"no default user; there are {listed(users)}")
 
 
-def streams(facts: Facts) -> CheckResult:
-    """Every broker has a copy of every stream, without which clients that it was given to cannot consume it.
+def copies(facts: Facts) -> CheckResult:
+    """Every broker has its copies of queues, without which the loss of another node may take a queue's majority.
 
-    And all have a vote in the streams' coordinator, once there is one: else the loss of one may be a majority's.
+    For a stream also its clients cannot consume it. And all have a vote in the streams' coordinator, once there is one.
     """
-    bad = [f"{each.node} has no copy of {listed(each.streams_lacking)}" for each in facts if each.streams_lacking]
+    bad = [f"{each.node} has no copy of {listed(each.queues_lacking)}" for each in facts if each.queues_lacking]
     if any(each.coordinates_streams for each in facts):
-        bad += [f"{each.node} has no part in their coordinator" for each in facts if not each.coordinates_streams]
-    return _result("rabbitmq.streams", bad, "every broker has a copy of every stream, and a vote in their coordinator")
+        bad += [f"{each.node} is not in the streams' coordinator" for each in facts if not each.coordinates_streams]
+    return _result("rabbitmq.copies", bad, "every broker has its copies of queues, and a vote for the streams")
 
 
 def virtual_ips(facts: Facts, cluster: Cluster) -> list[CheckResult]:

@@ -184,7 +184,7 @@ def _facts(target: Target, told: Mapping[str, NodeFacts | Problem]) -> list[Chec
     if target.has("mysql"):
         results.append(nodes.galera(facts, target.cluster))
     if target.has("rabbit"):
-        results += [nodes.broker(facts, target.cluster), nodes.broker_users(facts), nodes.streams(facts)]
+        results += [nodes.broker(facts, target.cluster), nodes.broker_users(facts), nodes.copies(facts)]
     if encrypted := endpoints.encrypted(target.metadata):
         wanted = {vip: tls.certificate for vip, tls in encrypted.items()}
         results.append(nodes.certificates(facts, wanted, datetime.now(UTC)))
