@@ -27,12 +27,13 @@ class Node:
         self.outcome = "unchanged"
         self.calls: list[tuple[str, ...]] = []
         self.peers: dict[str, tuple[str, str]] = {}
-        self.streams: list[str] = []
+        self.parts: list[str] = []
         self.joined: dict[str, bool] = {}
         self.shrunk = ["{true, 0}"]
         self.answer = "ok"
         self.elections = "3"
         self.coordinator = "member"
+        self.unfinished = "0"
         self.copied = ["{0, 0}"]
 
 
@@ -56,10 +57,13 @@ def evaluating(played: Node) -> Callable[..., str]:
             played.calls.append(("drop copies", at))
             return played.shrunk.pop(0)
         if "add_replica" in expression:
-            played.streams.append("copy")
+            played.parts.append("copy")
             return played.copied.pop(0) if len(played.copied) > 1 else played.copied[0]
+        if "internal_delete" in expression:
+            played.parts.append("finish deletions")
+            return played.unfinished
         if "maybe_resize_coordinator_cluster" in expression:
-            played.streams.append("coordinator")
+            played.parts.append("coordinator")
             told, played.coordinator = played.coordinator, "member"
             return told
         if "trigger_election" in expression:
@@ -240,13 +244,23 @@ def test_a_broker_takes_part_in_the_streams_that_were_there_before_it(
     node.coordinator, node.copied = "joining", ["{1, 1}", "{1, 0}"]
     run = context()
     rabbitmq.converge(run, ROW)
-    assert node.streams == ["coordinator", "coordinator", "copy", "coordinator", "copy"]
+    assert node.parts == ["coordinator", "coordinator", "copy", "finish deletions", "coordinator", "copy"]
     assert run.changes == ["rabbitmq: 2 queues copied here"]
     assert caplog.text == ""
     node.active, node.outcome, node.peers = False, "started", {"b": ("abc", "bc")}
-    node.streams.clear()
+    node.parts.clear()
     rabbitmq.converge(context(), ROW)
-    assert node.streams == [], "a member that comes back has its copies and its vote"
+    assert node.parts == [], "a member that comes back has its copies and its vote"
+
+
+def test_queues_whose_deletion_an_outage_cut_short_are_forgotten(
+    well: Any, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rabbitmq, "PART_INTERVAL", 0.0)
+    node.unfinished, node.copied = "1", ["{0, 1}", "{0, 0}"]
+    run = context()
+    rabbitmq.converge(run, ROW)
+    assert run.changes == ["rabbitmq: 1 queues forgotten that an outage left without any copy"]
 
 
 @pytest.mark.parametrize(

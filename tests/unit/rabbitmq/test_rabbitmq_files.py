@@ -1,5 +1,6 @@
 """The element's templates: what a change of the cluster's size may touch, and who listens where."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +125,12 @@ def test_a_broker_lacks_its_copy_of_a_stream_and_of_a_quorum_queue_with_too_few(
     with rabbitmq_api.Api("admin", "admin-pw") as api:
         assert api.queues_without("a", 3) == ("calls", "fanout")
         assert api.queues_without("a", 5) == ("calls", "elsewhere", "fanout")
+
+
+@pytest.mark.parametrize("expression", [rabbitmq_broker.DROP_COPIES, rabbitmq_broker.TAKE_COPIES])
+def test_what_asks_all_at_once_binds_no_variable_that_stood_before(expression: str) -> None:
+    """Erlang would match the value that it has, and take no answer for one."""
+    before, asking, _ = expression.partition(rabbitmq_broker.ASK)
+    assert asking
+    words = re.compile(r"\b[A-Z]\w*")
+    assert set(words.findall(before)) & set(words.findall(asking)) == {"Asks"}

@@ -224,6 +224,8 @@ def _take_part(context: Context) -> None:
             return False
         got, left = broker.take_copies(at=me)
         taken += got
+        if left and (forgotten := broker.finish_deletions(at=me)):
+            context.changed(f"rabbitmq: {forgotten} queues forgotten that an outage left without any copy")
         lacking[0] = f"{left} have no copy here" if left else ""
         return not left
 

@@ -21,12 +21,14 @@ SETTINGS = paths.RUNTIME / "applied" / "rabbitmq-settings"
 CTL_TIMEOUT = 180.0
 COPIES_S = 10
 """Seconds that leaders of queues get to agree on what they were asked; one that is there takes a tenth of that."""
+DECLARED_S = 10
+"""Seconds between a queue's name and its copies at most: RabbitMQ gives up starting them after 5."""
 ASK = """
 Asked = [spawn_monitor(fun() -> exit({{told, Ask()}}) end) || Ask <- Asks],
 Until = erlang:monotonic_time(millisecond) + {milliseconds},
 Agreed = [
     receive
-        {{'DOWN', Monitor, process, Pid, Told}} -> Told =:= {{told, ok}}
+        {{'DOWN', Monitor, process, Pid, Ended}} -> Ended =:= {{told, ok}}
     after
         max(0, Until - erlang:monotonic_time(millisecond)) -> false
     end || {{Pid, Monitor}} <- Asked],
@@ -118,6 +120,26 @@ Asks = [fun() -> Take(Q) end || Q <- rabbit_amqqueue:list(), Lacks(Q)],
 {{length([ok || true <- Agreed]), length([no || false <- Agreed])}}.
 """
 )
+FINISH_DELETIONS = """
+Hosts = rabbit_nodes:list_running(),
+Empty = fun() ->
+    Told = lists:zip(Hosts, erpc:multicall(Hosts, ra_directory, list_registered, [quorum_queues], 5000)),
+    Known = maps:from_list([{{Host, proplists:get_keys(Servers)}} || {{Host, {{ok, Servers}}}} <- Told]),
+    Without = fun(Name) ->
+        fun(Host) -> maps:is_key(Host, Known) andalso not lists:member(Name, maps:get(Host, Known)) end
+    end,
+    [Q || Q <- rabbit_amqqueue:list(), amqqueue:get_type(Q) =:= rabbit_quorum_queue,
+          lists:all(Without(element(1, amqqueue:get_pid(Q))), maps:get(nodes, amqqueue:get_type_state(Q)))]
+end,
+First = [amqqueue:get_name(Q) || Q <- Empty()],
+Lasting = case First of
+    [] -> [];
+    _ ->
+        timer:sleep({milliseconds}),
+        [Q || Q <- Empty(), lists:member(amqqueue:get_name(Q), First)]
+end,
+length([Q || Q <- Lasting, rabbit_amqqueue:internal_delete(Q, <<"tripleo-ha">>) =:= ok]).
+"""
 JOIN_COORDINATOR = """
 Own = {rabbit_stream_coordinator, node()},
 Others = [{rabbit_stream_coordinator, Host} || Host <- rabbit_nodes:list_running(), Host =/= node()],
@@ -325,6 +347,20 @@ def take_copies(*, at: str) -> tuple[int, int]:
     if (told := TAKEN.fullmatch(answer)) is None:
         raise Failure(f"the broker does not tell what became of its copies of queues: {answer[:200]}")
     return int(told[1]), int(told[2])
+
+
+def finish_deletions(*, at: str) -> int:
+    """Have a broker forget queues that nobody has a copy of, though all who should have one run; return how many.
+
+    An outage of all can end the deletion of a queue between its copies and its name. One that is being declared looks
+    the same for a moment, so that nothing is forgotten that was not seen twice.
+
+    :raises Failure: the broker answers something else than a number.
+    """
+    answer = evaluate(FINISH_DELETIONS.format(milliseconds=DECLARED_S * 1000), at=at)
+    if not answer.isdecimal():
+        raise Failure(f"the broker does not tell how many deletions it finished: {answer[:200]}")
+    return int(answer)
 
 
 def apply_settings(context: Context, expression: str, *, just_started: bool) -> None:
