@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from tripleo_ha.errors import Failure, TimedOut
 from tripleo_ha.node import rabbitmq
 from tripleo_ha.node import rabbitmq_broker as broker
 from tripleo_ha.node.context import Context
+from tripleo_ha.run import CommandFailed
 from tripleo_ha.table import Row, Unit
 
 ROW = Row("rabbitmq-cluster", "rabbit", "x", units=(Unit("rabbitmq-server.service"),))
@@ -84,6 +86,7 @@ def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fake_broker: Any) -> I
     for name, path in {
         "HOME": home, "COOKIE": home / ".erlang.cookie", "JOINED": home / "joined",
         "FIRST_START": tmp_path / "first-start.conf", "SETTINGS": tmp_path / "settings",
+        "HANGS": tmp_path / "patience",
     }.items():
         monkeypatch.setattr(broker, name, path)
     monkeypatch.setattr(broker, "owner", lambda: None)
@@ -251,6 +254,40 @@ def test_a_broker_takes_part_in_the_streams_that_were_there_before_it(
     node.parts.clear()
     rabbitmq.converge(context(), ROW)
     assert node.parts == [], "a member that comes back has its copies and its vote"
+
+
+@pytest.mark.parametrize(("peers", "ended"), [("b", True), ("", False)])
+def test_a_broker_that_hangs_while_a_majority_runs_is_ended_and_given_longer(
+    peers: str, ended: bool, well: Any, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rabbitmq, "START_INTERVAL", 0.01)
+    monkeypatch.setattr(broker, "START_S", 0.05)
+    killed = threading.Event()
+    monkeypatch.setattr(rabbitmq.units, "is_starting", lambda unit: True)
+    monkeypatch.setattr(rabbitmq.units, "kill", lambda unit: killed.set())
+
+    def ensure(*arguments: object, **options: object) -> str:
+        if killed.wait(10 if ended else 0.5):
+            raise CommandFailed(["systemctl", "start"], "exit status 1")
+        return "started"
+
+    monkeypatch.setattr(rabbitmq.units, "ensure", ensure)
+    node.active, node.peers = False, {name: ("abc", "b") for name in peers}
+    if ended:
+        with pytest.raises(Failure, match="the broker did not start"):
+            rabbitmq.converge(context(), ROW)
+        assert broker.patience() == 0.1
+    else:
+        rabbitmq.converge(context(), ROW)
+        assert broker.patience() == 0.05
+
+
+def test_a_broker_that_starts_after_a_hang_is_as_any_other(well: Any, node: Node) -> None:
+    broker.note_hang(broker.patience())
+    assert broker.patience() == 2 * broker.START_S
+    node.active, node.outcome, node.peers = False, "started", {"b": ("abc", "bc")}
+    rabbitmq.converge(context(), ROW)
+    assert broker.patience() == broker.START_S
 
 
 def test_queues_whose_deletion_an_outage_cut_short_are_forgotten(

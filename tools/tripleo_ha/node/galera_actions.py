@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from tripleo_ha import paths
-from tripleo_ha.node import applied, sql
+from tripleo_ha.node import applied, sql, units
 from tripleo_ha.node.context import LOG, write_file
 from tripleo_ha.node.galera_facts import Files
 from tripleo_ha.run import run
@@ -52,12 +52,8 @@ def last_words(unit: Unit) -> str:
 
 
 def kill(unit: Unit) -> None:
-    """End the server at once, and keep systemd from starting it again.
-
-    A graceful stop would remove gvwstate.dat, the evidence of who was in the last Primary view.
-    """
-    run(["systemctl", "kill", "--signal=SIGKILL", unit.name], timeout=30, check=False)
-    run(["systemctl", "stop", unit.name], timeout=120)
+    """End the server at once: a graceful stop would remove gvwstate.dat, which tells who was in the last view."""
+    units.kill(unit.name)
 
 
 def initialise(files: Files) -> None:

@@ -1,8 +1,10 @@
 """Converging the message broker: one cluster, the users that the table wants, no member that is gone."""
 
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -31,6 +33,7 @@ it, at the latest with members that come back from the same outage, and those ar
 COPIES_INTERVAL = 2.0
 PART_INTERVAL = 0.5
 ROOM_INTERVAL = 1.0
+START_INTERVAL = 2.0
 
 
 def converge(context: Context, row: Row, *, anew: bool = False) -> None:
@@ -257,11 +260,44 @@ def _ensure(context: Context, row: Row) -> str:
 
     try:
         its_turn = partial(rolling.is_my_turn, context)
-        return units.ensure(context, row, row.units[0], before_restart=turn, is_my_turn=its_turn)
+        with _ended_if_it_hangs(context, row.units[0].name):
+            return units.ensure(context, row, row.units[0], before_restart=turn, is_my_turn=its_turn)
     except CommandFailed as error:
         up = ", ".join(sorted(told_by_peers(context))) or "none"
         hint = f"it starts when a majority of the members runs (running peers: {up}); journalctl -u {row.units[0].name}"
         raise Failure(f"the broker did not start: {error.message}", hint) from error
+
+
+@contextmanager
+def _ended_if_it_hangs(context: Context, unit: str) -> Iterator[None]:
+    """End a broker that is still starting long after it had all that it waits for, so that the next run starts it anew.
+
+    A connection that breaks at the wrong moment leaves RabbitMQ waiting for ever in its boot step "database" (4.0).
+    A disk with much on it takes its time, too, so each next start is given twice as long.
+    """
+    began, over, patience = time.monotonic(), threading.Event(), broker.patience()
+
+    def watch() -> None:
+        since = began
+        while not over.wait(START_INTERVAL):
+            if not units.is_starting(unit) or not decide.has_a_majority(
+                _order(context), told_by_peers(context), context.cluster.me.name
+            ):
+                since = time.monotonic()
+            elif time.monotonic() - since > patience:
+                LOG.warning("rabbitmq: ended, since it was still starting %d s after a majority ran", patience)
+                broker.note_hang(patience)
+                units.kill(unit)
+                return
+
+    watcher = threading.Thread(target=watch, name="broker-start", daemon=True)
+    watcher.start()
+    try:
+        yield
+        broker.forget_hangs()
+    finally:
+        over.set()
+        watcher.join(START_INTERVAL + PEER_TIMEOUT)
 
 
 def _all_run(api: Api) -> bool:

@@ -18,7 +18,10 @@ JOINED = HOME / "tripleo-ha-joined"
 """There since this disk's broker was first seen as a member; lost with the data, as it has to be."""
 FIRST_START = Path("/etc/rabbitmq/conf.d/first-start.conf")
 SETTINGS = paths.RUNTIME / "applied" / "rabbitmq-settings"
+HANGS = paths.RUNTIME / "applied" / "rabbitmq-patience"
 CTL_TIMEOUT = 180.0
+START_S = 90.0
+"""Three busy nodes on two cores take up to 25 s."""
 COPIES_S = 10
 """Seconds that leaders of queues get to agree on what they were asked; one that is there takes a tenth of that."""
 DECLARED_S = 10
@@ -231,6 +234,21 @@ def change_cookie(wanted: str, *, at: str) -> bool:
     finally:
         staged.replace(COOKIE)
     return True
+
+
+def patience() -> float:
+    """Return the seconds that the broker's next start may take once it has all that it waits for."""
+    return float(HANGS.read_text()) if HANGS.exists() else START_S
+
+
+def note_hang(waited: float) -> None:
+    """Give the next start of this boot twice as long as this one had, which was ended."""
+    write_file(HANGS, str(2 * waited))
+
+
+def forget_hangs() -> None:
+    """The broker has started."""
+    HANGS.unlink(missing_ok=True)
 
 
 def has_joined() -> bool:

@@ -32,6 +32,11 @@ def is_active(unit: str) -> bool:
     return properties(unit, "ActiveState")["ActiveState"] in ("active", "reloading")
 
 
+def is_starting(unit: str) -> bool:
+    """Tell whether the unit has been started and does not serve yet."""
+    return properties(unit, "ActiveState")["ActiveState"] == "activating"
+
+
 def start(unit: str, timeout: float = START_TIMEOUT) -> None:
     """Start a unit and wait until systemd counts it as started.
 
@@ -54,6 +59,12 @@ def reload(unit: str) -> None:
 def stop(unit: str, timeout: float = START_TIMEOUT) -> None:
     """Stop a unit; nothing happens when it does not run."""
     run(["systemctl", "stop", unit], timeout=timeout)
+
+
+def kill(unit: str) -> None:
+    """End a unit at once, and keep systemd from starting it again."""
+    run(["systemctl", "kill", "--signal=SIGKILL", unit], timeout=30, check=False)
+    run(["systemctl", "stop", unit], timeout=120)
 
 
 class Waiting(Failure):

@@ -276,6 +276,11 @@ def forgotten_by(me: str, order: Sequence[str], told: Mapping[str, Membership]) 
     return None
 
 
+def has_a_majority(order: Sequence[str], running: Iterable[str], me: str) -> bool:
+    """Tell whether nothing but itself keeps a broker that starts: it is a majority, together with those that run."""
+    return 2 * len({*running, me} & set(order)) > len(order)
+
+
 def copies(controllers: int) -> int:
     """Return how many members a quorum queue has."""
     return min(controllers, LARGEST_QUEUE_GROUP)
