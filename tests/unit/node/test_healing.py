@@ -129,6 +129,15 @@ def test_one_long_start_is_waited_for_and_one_after_the_other_are_not(machine: M
     assert machine.wait(20) == [300]
 
 
+def test_a_unit_that_fails_again_and_again_is_mended_whatever_its_check_says(machine: Machine) -> None:
+    machine.results["galera"] = CheckResult(False, "it does not answer")
+    assert machine.wait(100) == []
+    for start in range(6):
+        machine.states["mariadb.service"] = UnitState("activating", str(start))
+        machine.wait(10)
+    assert len(machine.requests) == 1
+
+
 def test_a_run_that_failed_is_followed_by_another_until_one_succeeds(machine: Machine) -> None:
     machine.results["galera"] = ILL
     machine.wait(21)

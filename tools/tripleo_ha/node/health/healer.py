@@ -42,6 +42,7 @@ class Healer:
         self._units = units
         self._states: dict[str, UnitState] = {}
         self._starting: set[str] = set()
+        self._failing: set[str] = set()
         self._looked_at_units: float | None = None
         self._since: dict[str, float] = {}
         self._asked = 0
@@ -118,17 +119,20 @@ class Healer:
     def _cause(self, check: str, *, mendable: bool) -> Cause:
         if _lacks_room(check):
             return Cause.NO_ROOM
-        if any(unit in self._starting for unit, spoken_for in self._units.items() if check and spoken_for == check):
+        speaks_for = {unit for unit, spoken_for in self._units.items() if check and spoken_for == check}
+        if self._failing & speaks_for:
+            return Cause.MENDABLE
+        if self._starting & speaks_for:
             return Cause.PASSING
         return Cause.MENDABLE if mendable else Cause.OTHER
 
     def _look_at_units(self) -> None:
         before, self._states = self._states, _states(self._units)
-        # One that is started again and again is unwell; one start may take long, as with a state transfer.
-        self._starting = {
-            unit for unit, state in self._states.items()
-            if state.active in CHANGING and before.get(unit, state).invocation == state.invocation
-        }
+        changing = {unit: state for unit, state in self._states.items() if state.active in CHANGING}
+        another = {unit for unit, state in changing.items() if before.get(unit, state).invocation != state.invocation}
+        # One start may take long, as with a state transfer; what is started again and again does not get there alone.
+        self._starting = set(changing) - another
+        self._failing = {unit for unit in another if before[unit].active in CHANGING}
 
     @staticmethod
     def _last_run_succeeded() -> bool:
