@@ -90,7 +90,7 @@ def broker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
             for name, seen in played.told.items()
         }
 
-    monkeypatch.setattr(rabbitmq_cli.rabbitmq, "_statuses", statuses)
+    monkeypatch.setattr(rabbitmq_cli.peers, "statuses", statuses)
     monkeypatch.setattr(rabbitmq_cli.broker, "has_joined", lambda: True)
     monkeypatch.setattr(rabbitmq_cli.broker, "wipe", lambda name: played.done.append("wipe"))
     monkeypatch.setattr(rabbitmq_cli.units, "stop", lambda name: played.done.append("stop"))

@@ -1,4 +1,4 @@
-"""A management API that answers as the test says."""
+"""A management API that answers as the test says, and a controller that is played."""
 
 import base64
 import contextlib
@@ -8,11 +8,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
+from broker_node import COOKIE, ROW, Node, evaluating, playing, users
 
-from tripleo_ha.node import rabbitmq_api
+from tripleo_ha import cluster, paths
+from tripleo_ha.node import rabbitmq, rabbitmq_api, rabbitmq_copies
+from tripleo_ha.node import rabbitmq_broker as broker
+from tripleo_ha.node.context import Context
 
 
 @dataclass
@@ -78,3 +83,50 @@ def fake_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBroker]:
     yield broker
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fake_broker: Any) -> Iterator[Node]:
+    played = Node()
+    home = tmp_path / "rabbitmq"
+    (home / "mnesia" / "rabbit@a").mkdir(parents=True)
+    monkeypatch.setattr(paths, "RUNTIME", tmp_path / "run")
+    for name, path in {
+        "HOME": home, "COOKIE": home / ".erlang.cookie", "JOINED": home / "joined",
+        "FIRST_START": tmp_path / "first-start.conf", "SETTINGS": tmp_path / "settings",
+        "HANGS": tmp_path / "patience", "RAN_WITH": tmp_path / "ran-with", "ASIDE": home / "unreadable",
+    }.items():
+        monkeypatch.setattr(broker, name, path)
+    monkeypatch.setattr(broker, "owner", lambda: None)
+    monkeypatch.setattr(rabbitmq.units, "is_active", lambda unit: played.active)
+    monkeypatch.setattr(rabbitmq.units, "start", lambda unit: played.calls.append(("start", unit)))
+    monkeypatch.setattr(rabbitmq.units, "restart", lambda unit: played.calls.append(("restart", unit)))
+    monkeypatch.setattr(rabbitmq.units, "ensure", lambda *arguments, **options: played.outcome)
+
+    monkeypatch.setattr(broker, "ctl", playing(played, fake_broker))
+    for module in (broker, rabbitmq_copies):
+        monkeypatch.setattr(module, "evaluate", evaluating(played))
+
+    def peer(self: Context, node: cluster.Node, timeout: float = 2.0) -> dict[str, Any] | None:
+        if node.name not in {*played.peers, *played.joined}:
+            return None
+        members, running = played.peers.get(node.name, ("", ""))
+        facts = {"members": list(members), "running": list(running)}
+        published = {"joined": played.joined[node.name]} if node.name in played.joined else {}
+        return {"checks": {"rabbitmq": {"healthy": True, "facts": facts}}, "published": {ROW.service: published}}
+
+    monkeypatch.setattr(Context, "peer", peer)
+    broker.write_cookie(COOKIE)
+    broker.COOKIE.chmod(0o400)
+    broker.note_joined()
+    broker.write_file(broker.SETTINGS, rabbitmq.decide.live_settings("abc"))
+    yield played
+
+
+@pytest.fixture
+def well(fake_broker: Any, node: Node) -> Any:
+    fake_broker.cluster("abc", "abc")
+    fake_broker.answers["/api/users"] = users(admin="admin-pw", monitor="monitor-pw")
+    fake_broker.answers["/api/permissions"] = []
+    fake_broker.answers["/api/feature-flags"] = [{"name": "khepri_db", "state": "enabled"}]
+    return fake_broker

@@ -9,7 +9,7 @@ from os_apply_config.renderers import JsonRenderer
 
 from tripleo_ha import paths, table
 from tripleo_ha.errors import Failure
-from tripleo_ha.node import rabbitmq_api, rabbitmq_broker
+from tripleo_ha.node import rabbitmq_api, rabbitmq_broker, rabbitmq_copies
 from tripleo_ha.run import Completed
 
 ELEMENT = paths.elements() / "rabbitmq-cluster"
@@ -127,10 +127,10 @@ def test_a_broker_lacks_its_copy_of_a_stream_and_of_a_quorum_queue_with_too_few(
         assert api.queues_without("a", 5) == ("calls", "elsewhere", "fanout")
 
 
-@pytest.mark.parametrize("expression", [rabbitmq_broker.DROP_COPIES, rabbitmq_broker.TAKE_COPIES])
+@pytest.mark.parametrize("expression", [rabbitmq_copies.DROP_COPIES, rabbitmq_copies.TAKE_COPIES])
 def test_what_asks_all_at_once_binds_no_variable_that_stood_before(expression: str) -> None:
     """Erlang would match the value that it has, and take no answer for one."""
-    before, asking, _ = expression.partition(rabbitmq_broker.ASK)
+    before, asking, _ = expression.partition(rabbitmq_copies.ASK)
     assert asking
     words = re.compile(r"\b[A-Z]\w*")
     assert set(words.findall(before)) & set(words.findall(asking)) == {"Asks"}

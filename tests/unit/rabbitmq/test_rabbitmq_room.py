@@ -8,7 +8,7 @@ import pytest
 
 from tripleo_ha import cluster
 from tripleo_ha.errors import Failure
-from tripleo_ha.node import rabbitmq, room
+from tripleo_ha.node import healing, rabbitmq, rabbitmq_room, room
 from tripleo_ha.node.context import Context
 from tripleo_ha.node.health import rabbitmq as health
 from tripleo_ha.node.health.rabbitmq import Memory
@@ -41,9 +41,9 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was done to the unit."""
     done: list[str] = []
     monkeypatch.setattr(rabbitmq.units, "stop", lambda unit: done.append(f"stop {unit}"))
-    monkeypatch.setattr(rabbitmq.units, "start", lambda unit: done.append(f"start {unit}"))
+    monkeypatch.setattr(healing, "request", lambda reason: done.append(f"a run, since {reason}"))
     monkeypatch.setattr(rabbitmq.units, "is_active", lambda unit: False)
-    monkeypatch.setattr(rabbitmq.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(rabbitmq_room.time, "sleep", lambda seconds: None)
     return done
 
 
@@ -84,11 +84,15 @@ def test_no_room_is_unhealthy_and_leaves_the_word(
     assert not marker.exists()
 
 
-def test_it_steps_aside_and_comes_back(done: list[str], marker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_steps_aside_and_asks_for_the_run_that_starts_it_again(
+    done: list[str], marker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     marker.touch()
     monkeypatch.setattr(room, "free_mb", Disk(0, 0, room.BROKER_MB + 1, room.RETURN_MB))
-    rabbitmq.step_aside(context(monkeypatch, b=True, c=True), ROW)
-    assert done == ["stop rabbitmq-server.service", "start rabbitmq-server.service"]
+    rabbitmq_room.step_aside(context(monkeypatch, b=True, c=True), ROW)
+    assert done == [
+        "stop rabbitmq-server.service", "a run, since the broker stepped aside, and its disk has room again",
+    ]
     assert not marker.exists()
 
 
@@ -96,7 +100,7 @@ def test_it_stays_while_the_others_are_no_majority(
     done: list[str], marker: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room, "free_mb", Disk(0, 0, 0, room.BROKER_MB))
-    rabbitmq.step_aside(context(monkeypatch, b=True, c=False), ROW)
+    rabbitmq_room.step_aside(context(monkeypatch, b=True, c=False), ROW)
     assert done == []
 
 

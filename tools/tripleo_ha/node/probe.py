@@ -13,7 +13,7 @@ import pymysql
 
 from tripleo_ha import endpoints, paths, table
 from tripleo_ha.errors import Failure
-from tripleo_ha.node import exposure, fencing, haproxy, procfs, rabbitmq_broker, sql, trial
+from tripleo_ha.node import exposure, fencing, haproxy, procfs, rabbitmq_copies, sql, trial
 from tripleo_ha.node.facts import BrokerMember, NodeFacts
 from tripleo_ha.node.rabbitmq_api import Api
 from tripleo_ha.run import run
@@ -135,7 +135,7 @@ def _queues_lacking(metadata: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _coordinates(metadata: Mapping[str, Any]) -> bool:
-    return rabbitmq_broker.coordinates_streams(at=metadata["node"]["name"])
+    return rabbitmq_copies.coordinates_streams(at=metadata["node"]["name"])
 
 
 def _broker_users(metadata: Mapping[str, Any]) -> tuple[str, ...]:

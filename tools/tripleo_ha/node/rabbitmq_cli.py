@@ -6,8 +6,9 @@ import logging
 
 from tripleo_ha import table
 from tripleo_ha.errors import Failure
-from tripleo_ha.node import healing, rabbitmq, units
+from tripleo_ha.node import healing, rabbitmq, rabbitmq_room, units
 from tripleo_ha.node import rabbitmq_broker as broker
+from tripleo_ha.node import rabbitmq_peers as peers
 from tripleo_ha.node.context import LOG, Context
 from tripleo_ha.node.health.rabbitmq import Memory, check
 from tripleo_ha.node.health.result import CheckResult
@@ -40,14 +41,14 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         help="there is no cluster to join, and will not be: every node that is left is to begin anew",
     )
     recover_parser.set_defaults(run=recover)
-    text = "stop this node's broker while its disk has no room, and start it again after (systemd calls this)"
+    text = "stop this node's broker while its disk has no room, and have it started again after (systemd calls this)"
     verbs.add_parser("aside", help=text, description=text).set_defaults(run=aside)
 
 
 def aside(arguments: argparse.Namespace) -> int:
     """Have the broker out of the others' way until there is room."""
     logging.getLogger("tripleo_ha").setLevel(logging.INFO)
-    rabbitmq.step_aside(*load())
+    rabbitmq_room.step_aside(*load())
     return 0
 
 
@@ -71,7 +72,7 @@ def foresee(context: Context, row: Row, found: CheckResult) -> Outlook:
     """Say what follows from what this node's broker and its peers' tell."""
     facts = found.facts
     mine = Membership(frozenset(facts["members"]), frozenset(facts["running"])) if facts.get("running") else None
-    return rabbitmq.foresee(context, row, mine)
+    return peers.foresee(context, row, mine)
 
 
 def recover(arguments: argparse.Namespace) -> int:
@@ -85,7 +86,7 @@ def recover(arguments: argparse.Namespace) -> int:
         found = look(context)
         if found.healthy and (step := foresee(context, row, found)).step is not Step.RECOVER:
             raise Failure(f"this node's broker is healthy ({step.reason}): nothing is to be recovered")
-        peer = joinable(context.cluster.me.name, rabbitmq.told_by_peers(context))
+        peer = joinable(context.cluster.me.name, peers.told_by_peers(context))
         if peer is None and not arguments.majority_is_lost:
             # What this node holds may be what a majority comes back with.
             raise Failure(
