@@ -48,6 +48,9 @@ class Keystone(BaseHTTPRequestHandler):
             user = body["auth"]["identity"]["password"]["user"]
             known = state["users"].get(user["name"])
             state["signed_in"].append(user["name"])
+            if state["loading"]:
+                state["loading"] -= 1
+                return self._answer(503)
             ((kind, scope),) = body["auth"]["scope"].items()
             granted = (user["name"], scope["name"]) in state["granted"]
             right = known and known["password"] == user["password"] and granted
@@ -105,7 +108,8 @@ def state() -> dict[str, Any]:
         "roles": {},
         "granted": granted,
     }
-    return {**kept, "roles_given": set(), "services": [], "endpoints": [], "made": [], "signed_in": [], "lost": []}
+    made = {"services": [], "endpoints": [], "made": []}
+    return {**kept, **made, "roles_given": set(), "signed_in": [], "lost": [], "loading": 0}
 
 
 @pytest.fixture
@@ -127,6 +131,20 @@ def context(url: str, password: str, me: int = 0, **urls: str) -> Context:
         "derived": {"urls": {"keystone": {"control": url, **urls}}},
     }
     return Context(metadata, cluster.from_metadata(metadata), (ROW,))
+
+
+def test_who_is_known_is_answered_by_keystone_alone(
+    url: str, state: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identity, "INTERVAL", 0.0)
+    state["loading"] = 2
+    assert identity.knows(context(url, ""), "admin", "admin-secret", "admin")
+    assert state["loading"] == 0
+    assert not identity.knows(context(url, ""), "admin", "another", "admin")
+    monkeypatch.setattr(identity, "WAIT", 0.0)
+    state["loading"] = 1
+    with pytest.raises(Failure, match="waited 0 s for Keystone to answer on the control virtual IP"):
+        identity.knows(context(url, ""), "admin", "admin-secret", "admin")
 
 
 def test_the_user_is_made_once_with_the_roles_of_its_row(url: str, state: dict[str, Any]) -> None:

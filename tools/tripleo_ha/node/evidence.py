@@ -26,7 +26,7 @@ def holds(context: Context, work: Once) -> bool:
         from tripleo_ha.node.service import lookup
 
         password = str(lookup(context.metadata, token["password"]))
-        return identity.authenticate(context, token["user"], password, token["project"]) is not None
+        return identity.knows(context, token["user"], password, token["project"])
     if recorded := work.evidence.get("recorded"):
         return _recorded(work.name, recorded["database"]) == version_of(recorded["distribution"])
     if rows := work.evidence.get("rows"):

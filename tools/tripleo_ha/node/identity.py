@@ -23,6 +23,9 @@ WAIT = 300.0
 INTERVAL = 1.0
 SHARED_S = 20.0
 """Seconds that a token of the administrator is used for; the shortest that Keystone may be told to issue last 60."""
+REFUSED = (401, 403)
+UNANSWERED = (OSError, http.client.HTTPException, ValueError)
+"""What asking for a token raises where none is issued. Only an answer in ``REFUSED`` is Keystone's own word."""
 _MAKING, _SIGNING_IN = threading.Lock(), threading.Lock()
 
 
@@ -59,17 +62,40 @@ def sign_in_to_domain(context: Context, user: str, password: str, domain: str) -
     return _sign_in(context, user, password, {"name": domain}, {"domain": {"name": domain}})
 
 
+def knows(context: Context, user: str, password: str, project: str) -> bool:
+    """Tell whether Keystone issues a token to a user, once it answers on the control virtual IP at all.
+
+    :raises TimedOut: it did not answer.
+    """
+    domain = {"id": "default"}
+
+    def told() -> str:
+        try:
+            _token(context, user, password, domain, {"project": {"name": project, "domain": domain}})
+        except urllib.error.HTTPError as error:
+            return "no" if error.code in REFUSED else ""
+        except UNANSWERED:
+            return ""
+        return "yes"
+
+    return wait_for("Keystone to answer on the control virtual IP", told, timeout=WAIT, interval=INTERVAL) == "yes"
+
+
 def _sign_in(
     context: Context, user: str, password: str, domain: dict[str, str], scope: dict[str, Any]
 ) -> Token | None:
+    try:
+        return _token(context, user, password, domain, scope)
+    except UNANSWERED:
+        return None
+
+
+def _token(context: Context, user: str, password: str, domain: dict[str, str], scope: dict[str, Any]) -> Token:
     method = {"methods": ["password"], "password": {"user": {"name": user, "domain": domain, "password": password}}}
     body = {"auth": {"identity": method, "scope": scope}}
-    try:
-        with _open(context, "POST", "/auth/tokens", None, body) as answer:
-            roles = json.load(answer)["token"]["roles"]
-            return Token(str(answer.headers["X-Subject-Token"]), frozenset(role["name"] for role in roles))
-    except (OSError, urllib.error.URLError, http.client.HTTPException, ValueError):
-        return None
+    with _open(context, "POST", "/auth/tokens", None, body) as answer:
+        roles = json.load(answer)["token"]["roles"]
+        return Token(str(answer.headers["X-Subject-Token"]), frozenset(role["name"] for role in roles))
 
 
 def ensure(context: Context, row: Row) -> None:
