@@ -1,5 +1,6 @@
 """What is done to this node's broker from outside the management API: its cookie, its data, and Erlang's own call."""
 
+import contextlib
 import pwd
 import re
 import shutil
@@ -153,7 +154,8 @@ def wipe(name: str) -> None:
 def put_aside(name: str) -> None:
     """Keep what the broker on this disk holds for a person to look at, and have it begin anew; it must not run."""
     JOINED.unlink(missing_ok=True)
-    (HOME / "mnesia" / f"rabbit@{name}").rename(ASIDE)
+    with contextlib.suppress(FileNotFoundError):
+        (HOME / "mnesia" / f"rabbit@{name}").rename(ASIDE)
     wipe(name)
 
 

@@ -37,9 +37,9 @@ class Failed:
 def after(failed: Failed) -> tuple[Next, str]:
     """Return what follows a start that failed, and why.
 
-    What a broker cannot read again and again, such as a log whose end did not get onto a full disk, keeps it from
-    starting for ever (seen in RabbitMQ 4.0: ``missing_key`` of its metadata store). A majority of the others has all
-    that was confirmed, so that it may begin anew. A configuration that no broker can run with is another matter.
+    A full disk can leave a log that the broker cannot read, which keeps it from starting for ever (``missing_key`` of
+    its metadata store; issues 441 and 585 of rabbitmq/ra). A majority of the others has all that was confirmed, so that
+    it may begin anew. A configuration that no broker can run with is another matter.
     """
     if not failed.beside:
         return Next.REPORT, "it starts when a majority of the members runs"
