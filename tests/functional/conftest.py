@@ -24,6 +24,7 @@ ORDER = (
     "test_topology",
     "test_idempotent",
     "test_gate",
+    "test_locks",
     "test_power_cut",
     "test_process_kill",
     "test_outage",

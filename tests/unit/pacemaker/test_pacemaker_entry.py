@@ -23,11 +23,14 @@ def agent(tmp_path):
     functions = tmp_path / "ocf-returncodes"
     functions.write_text("OCF_ERR_GENERIC=1 OCF_ERR_UNIMPLEMENTED=3 OCF_ERR_INSTALLED=5 OCF_NOT_RUNNING=7\n")
     copy = tmp_path / "haproxy"
-    copy.write_text(AGENT.read_text().replace("state=/run/", f"state={tmp_path}/"))
+    copy.write_text(AGENT.read_text().replace("=/run/tripleo-ha-", f"={tmp_path}/tripleo-ha-"))
+    (tmp_path / "systemctl").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/done\n')
+    (tmp_path / "systemctl").chmod(0o755)
 
     def act(action):
         environment = {
             **os.environ,
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
             "OCF_ROOT": str(tmp_path),
             "OCF_FUNCTIONS_DIR": str(tmp_path),
             "OCF_RESOURCE_INSTANCE": "entry",
@@ -72,6 +75,7 @@ def test_it_runs_while_haproxy_answers(agent, tmp_path):
     assert agent("stop").returncode == OK
     assert agent("monitor").returncode == NOT_RUNNING
     assert agent("stop").returncode == OK
+    assert not (tmp_path / "done").exists(), "one that answers is left alone"
     haproxy.close()
 
 
@@ -89,6 +93,10 @@ def test_a_haproxy_that_hangs_has_failed_within_its_patience(agent, tmp_path):
     began = time.monotonic()
     assert agent("monitor").returncode == GENERIC
     assert 0.9 < time.monotonic() - began < 2.5
+    assert agent("stop").returncode == OK
+    assert (tmp_path / "done").read_text() == "kill --signal=SIGKILL haproxy.service\n"
+    assert agent("stop").returncode == OK
+    assert (tmp_path / "done").read_text().count("kill") == 1, "what has been killed is not killed again"
     frozen.close()
 
 
