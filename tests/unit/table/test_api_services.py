@@ -131,7 +131,7 @@ def test_a_services_file_is_private_and_says_how_things_are_reached(row: Row) ->
     found = parsed(file)
     for database in (each for each in row.databases if each.section):
         assert f"@192.0.2.10:3306/{database.name}?" in found[database.section]["connection"]
-        assert found[database.section]["max_retries"] == "-1"
+        assert found[database.section].items() >= {"max_retries": "-1", "retry_interval": "1"}.items()
     if row.broker:
         assert found["DEFAULT"]["transport_url"].startswith(f"rabbit://{row.broker.user}-")
         assert messaging.RABBIT.items() <= found["oslo_messaging_rabbit"].items()

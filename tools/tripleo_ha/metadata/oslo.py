@@ -42,6 +42,8 @@ def _database(row: Row, _: Mapping[str, Any], derived: Mapping[str, Any]) -> Ite
                     "connection": derived["databases"][database.name],
                     # For ever: the database comes back behind the virtual IP, no process is restarted for it.
                     "max_retries": "-1",
+                    # Of its own 10 s, all threads of an API that came up a moment before the address does sleep.
+                    "retry_interval": "1",
                     "connection_recycle_time": "280",
                     "max_pool_size": "5",
                     "max_overflow": "20",

@@ -3,6 +3,9 @@
 By itself a service makes its oslo.policy enforcer, or loads its rules, in the first request that is judged by it. uWSGI
 has threads: a request beside that one finds half of the rules, and is refused what is allowed.
 
+What is loaded stays. So the garbage collector, which would go through all of it again and again meanwhile (a fifth of
+the time that Keystone loads), is told to leave it alone.
+
 ``TRIPLEO_HA_APPLICATION`` is the script; ``TRIPLEO_HA_PREPARE`` is what else is done before the first request, as
 making the enforcers that otherwise come with it: each a ``module:attribute``, called if it can be.
 """
@@ -13,6 +16,7 @@ import pkgutil
 import runpy
 import sys
 
+gc.disable()
 application = runpy.run_path(os.environ["TRIPLEO_HA_APPLICATION"])["application"]
 
 for name in os.environ["TRIPLEO_HA_PREPARE"].split():
@@ -25,3 +29,6 @@ if oslo_policy := sys.modules.get("oslo_policy.policy"):
     for each in gc.get_objects():
         if issubclass(type(each), oslo_policy.Enforcer):
             each.load_rules()
+
+gc.freeze()
+gc.enable()
