@@ -23,7 +23,6 @@ ANSWER_S = 2.0
 FREE_S = 12.0
 """The address moves in 4 s, and what is gone is noticed in as many; the rest is for a machine that is busy."""
 TRY_S = 60.0
-pytestmark = pytest.mark.long
 
 
 def keep_apart(bed: Bed, target: Target) -> str:
