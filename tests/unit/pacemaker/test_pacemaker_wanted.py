@@ -260,6 +260,34 @@ def test_a_node_is_online_when_it_may_run_resources():
     assert [topology.has_node(status, f"controller-{index}") for index in range(4)] == [True, True, True, False]
 
 
+def two_nodes(*, other, on):
+    """What crm_mon says when controller-0 is in standby; ``other`` are the attributes of controller-1."""
+    resource = f'<resource id="vip-control" role="Started" failed="false"><node name="{on}"/></resource>' if on else ""
+    return ElementTree.fromstring(
+        f"""<pacemaker-result><nodes><node name="controller-0" online="true" pending="false" standby="true"/>
+        <node name="controller-1" {other}/></nodes><resources>{resource}</resources></pacemaker-result>"""
+    )
+
+
+ABLE = 'online="true" pending="false" standby="false"'
+
+
+@pytest.mark.parametrize(
+    "other, on, moved",
+    [
+        (ABLE, "controller-1", True),
+        (ABLE, "controller-0", False),
+        (ABLE, None, False),
+        (ABLE.replace("false", "true"), None, True),
+        ('online="false" pending="false" standby="false"', None, True),
+    ],
+    ids=["there", "still here", "on its way", "the other leaves as well", "nobody else"],
+)
+def test_what_a_leaving_node_had_is_waited_for_where_another_can_have_it(other, on, moved):
+    status = two_nodes(other=other, on=on)
+    assert topology.have_moved(status, ["vip-control"], "controller-0") is moved
+
+
 def newest_schema():
     """Return the newest schema that the Pacemaker of this machine knows: the image's may be newer."""
     known = [path.stem for path in Path("/usr/share/pacemaker").glob("pacemaker-[0-9]*.rng")]

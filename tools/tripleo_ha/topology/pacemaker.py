@@ -128,6 +128,14 @@ def is_online(status: Element, node: str) -> bool:
     return any(each.get("online") == "true" and each.get("pending") == "false" for each in found)
 
 
+def have_moved(status: Element, resources: Iterable[str], node: str) -> bool:
+    """Tell from what ``crm_mon`` says whether other nodes have what a node in standby had, or there is no other."""
+    names = (each.get("name", "") for each in status.iterfind("nodes/node") if each.get("standby") != "true")
+    if not any(name != node and is_online(status, name) for name in names):
+        return True
+    return all(any(on != node for on in started_on(status, resource)) for resource in resources)
+
+
 def has_node(status: Element, node: str) -> bool:
     """Tell whether ``crm_mon`` knows a node at all."""
     return any(each.get("name") == node for each in status.iterfind("nodes/node"))

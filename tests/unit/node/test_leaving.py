@@ -1,0 +1,81 @@
+"""A node that shuts down: its virtual IPs first, and nothing else stops before another node has them."""
+
+import json
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from xml.etree import ElementTree
+
+import pytest
+
+from tripleo_ha import table
+from tripleo_ha.node import cib, context, draining, leaving, units
+from tripleo_ha.table import Listener
+
+NODES = [{"name": f"n{i}", "ip": f"192.0.2.1{i}"} for i in range(2)]
+METADATA = {
+    "cluster": {
+        "name": "c",
+        "nodes": NODES,
+        "virtual_ips": {"control": {"ip": "192.0.2.10", "prefix": 24, "interface": "eth0"}},
+    },
+    "node": {"name": "n0"},
+    "pacemaker": {},
+}
+ELSEWHERE = """<pacemaker-result><nodes><node name="n1" online="true" pending="false" standby="false"/></nodes>
+<resources><resource id="vip-control" role="{role}" failed="false"><node name="n1"/></resource></resources>
+</pacemaker-result>"""
+
+
+class Machine:
+    """A node with addresses, whose Pacemaker moves one in a few steps."""
+
+    def __init__(self, addresses: Collection[str]) -> None:
+        self.addresses = list(addresses)
+        self.done: list[str] = []
+        self.roles = ["Starting", "Started"]
+
+    def run(self, argv: Sequence[str], **_: object) -> SimpleNamespace:
+        if argv[0] == "ip":
+            self.done.append("looked")
+            told = [{"addr_info": [{"local": address} for address in self.addresses]}]
+            if "standby" in self.done:
+                self.addresses.clear()
+            return SimpleNamespace(stdout=json.dumps(told))
+        self.done.append("standby")
+        return SimpleNamespace(stdout="")
+
+    def status(self) -> ElementTree.Element:
+        role = self.roles.pop(0) if len(self.roles) > 1 else self.roles[0]
+        self.done.append(role)
+        return ElementTree.fromstring(ELSEWHERE.format(role=role))
+
+    def leave(self, _: object, listeners: Collection[Listener]) -> None:
+        self.done.append("clients")
+
+
+def drained(addresses: Collection[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return what a node with these addresses did, in order."""
+    machine = Machine(addresses)
+    accepted = tmp_path / "metadata.json"
+    accepted.write_text(json.dumps(METADATA))
+    for module in (leaving, context):
+        monkeypatch.setattr(module, "ACCEPTED", accepted)
+    monkeypatch.setattr(table, "load", lambda: ())
+    monkeypatch.setattr(leaving, "run", machine.run)
+    monkeypatch.setattr(units, "is_active", lambda unit: True)
+    monkeypatch.setattr(cib, "status", machine.status)
+    monkeypatch.setattr(draining, "leave", machine.leave)
+    leaving.drain()
+    return machine.done
+
+
+def test_clients_leave_when_another_node_has_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = drained(["192.0.2.10", "192.0.2.11"], tmp_path, monkeypatch)
+    assert done[:2] == ["looked", "standby"]
+    assert done[-3:] == ["looked", "Started", "clients"]
+    assert done.index("Starting") < done.index("Started")
+
+
+def test_a_node_without_a_virtual_ip_is_not_put_in_standby(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert drained(["192.0.2.11"], tmp_path, monkeypatch) == ["looked", "clients"]
