@@ -16,6 +16,8 @@ _TAG = "tag:yaml.org,2002:"
 _MERGE = object()
 _NOTHING = object()
 _NOT_PRINTABLE = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# libyaml reads ahead on a line, and may come to its own limit, which is far above MAX_DEPTH, before we come to ours.
+_LIBYAML_TOO_DEEP = "exceeded maximum nesting depth"
 _KNOWN_PROBLEMS = {
     "mapping values are not allowed in this context": "a colon where no key can stand, or a wrong indentation",
     "did not find expected key": "a line that is no key: the indentation, a quote or a dash is wrong",
@@ -65,6 +67,10 @@ def _syntax_error(parsed: Parsed, error: yaml.MarkedYAMLError, text: str) -> Non
     line = lines[place.line - 1] if place.line <= len(lines) else ""
     if "\t" in line[: max(place.column, 1)] and not line[: place.column].strip():
         parsed.fault("THA011", "a tab in the indentation", place, (), "spaces")
+        return
+    if error.problem == _LIBYAML_TOO_DEEP:
+        reason = too_deep(place)
+        parsed.fault(reason.rule, reason.message, place, (), reason.expected)
         return
     message = _KNOWN_PROBLEMS.get(str(error.problem), "not YAML")
     parsed.fault("THA002", message, place, (), "", "check the quotes, the brackets and the indentation around here")
