@@ -116,7 +116,7 @@ def test_virtual_ips_stay_together_where_haproxy_answers():
     }
     vip = primitive(configuration, "vip-public")
     told = {pair.get("name"): pair.get("value") for pair in vip.iterfind("instance_attributes/nvpair")}
-    assert told == {"ip": "198.51.100.10", "cidr_netmask": "24", "nic": "host1"}
+    assert told == {"ip": "198.51.100.10", "prefix": "24", "interface": "host1"}
 
 
 def test_without_haproxy_nothing_asks_for_it():
@@ -125,14 +125,6 @@ def test_without_haproxy_nothing_asks_for_it():
     configuration = topology.wanted(given.cluster(), document)
     assert primitive(configuration, topology.ENTRY) is None
     assert len(configuration.find("constraints")) == 1
-
-
-def test_an_ipv6_address_is_not_held_up_by_duplicate_address_detection():
-    document = given.metadata()
-    document["cluster"]["virtual_ips"]["control"] = {"ip": "2001:db8::10", "prefix": 64, "interface": "host0"}
-    configuration = topology.wanted(clusters.from_metadata(document), document)
-    pair = primitive(configuration, "vip-control").find("instance_attributes/nvpair[@name='nodad']")
-    assert pair is not None and pair.get("value") == "true"
 
 
 def test_a_singleton_is_its_unit_under_systemd():

@@ -185,12 +185,9 @@ def _virtual_ips(resources: Element, constraints: Element, cluster: Cluster, ent
 
 
 def _virtual_ip(resources: Element, vip: VirtualIP) -> None:
-    parameters = {"ip": vip.ip, "cidr_netmask": str(vip.prefix), "nic": vip.interface}
-    if ":" in vip.ip:
-        # Duplicate address detection would keep the address tentative for a second or more.
-        parameters["nodad"] = "true"
+    parameters = {"ip": vip.ip, "prefix": str(vip.prefix), "interface": vip.interface}
     attributes = {"migration-threshold": "3", "failure-timeout": "60s", **MOVES_AT_ONCE}
-    made = primitive(resources, vip_resource(vip.name), ("ocf", "IPaddr2", "heartbeat"), parameters, attributes)
+    made = primitive(resources, vip_resource(vip.name), ("ocf", "address", "tripleo-ha"), parameters, attributes)
     operations(made, start=("0s", "20s"), stop=("0s", "20s"), monitor=("5s", "20s"))
 
 
