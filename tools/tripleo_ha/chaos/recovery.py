@@ -8,7 +8,10 @@ from math import inf
 from tripleo_ha.verify.result import CheckResult, Problem, attempt
 
 PAUSE_S = 1.0
-"""The time from a verification that found something to the next, which costs seconds of processor time."""
+"""The time from a verification that found something to the next, at least; it is as long as that one took.
+
+A verification costs seconds of processor time: on a busy machine it must not itself be what keeps clients waiting.
+"""
 CLIENTS, VERIFICATION = "clients", "verification"
 
 
@@ -51,7 +54,7 @@ class Recovery:
         self._waited: dict[str, float] = {}
         self._found: dict[str, None] = {}
         self._good = False
-        self._refused = -inf
+        self._again = -inf
 
     def look(self) -> Whole | None:
         """Look once, and return what was seen when nothing is lacking."""
@@ -68,13 +71,15 @@ class Recovery:
                 return what, reason
         if self._good:
             return CLIENTS, _said(self._late)
-        if self._clock() - self._refused < PAUSE_S:
+        began = self._clock()
+        if began < self._again:
             return VERIFICATION, self.reason
         bad = [result for result in self._verify() if not result.ok]
         self._good = not bad
         if self._good:
             return VERIFICATION, _said(self._late)
-        self._refused = self._clock()
+        ended = self._clock()
+        self._again = ended + max(PAUSE_S, ended - began)
         self._found.update((result.name, None) for result in bad)
         return VERIFICATION, "; ".join(f"{result.name}: {result.evidence}" for result in bad)
 

@@ -21,6 +21,8 @@ from tripleo_ha.endpoints import Endpoint
 from tripleo_ha.errors import Failure
 
 TIMEOUT = 5
+LOGIN_TIMEOUT = 20
+"""A password costs Keystone a quarter of a second of a core, by intention: seconds on a machine that is busy."""
 BURSTS = 10
 
 
@@ -237,7 +239,7 @@ def _get(
 
 
 def issue_token(
-    address: str, port: int, password: str, timeout: float = TIMEOUT, trust: Trust | None = None
+    address: str, port: int, password: str, timeout: float = LOGIN_TIMEOUT, trust: Trust | None = None
 ) -> str:
     """Return a token of the user admin, scoped to the project admin.
 

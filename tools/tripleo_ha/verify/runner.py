@@ -158,15 +158,11 @@ def verify(target: Target) -> list[CheckResult]:
         told = {node: observers.inside(target.facts, node) for node in target.transport.nodes}
         answering = [each for row in target.rows for each in row.balanced if each.protocol == "http"]
         pending = [check for listener in answering for check in _http(target, observers, listener)]
-        token = observers.outside(_token, target) if target.has("keystone") else None
-        offered = observers.outside(_catalogue, target) if target.has("keystone") else None
+        keystone = _keystone(target, observers) if target.has("keystone") else []
         results = _trial(target, observers)
         results += _facts(target, {node: future.result() for node, future in told.items()})
         results += [judge() for judge in pending]
-        if token:
-            results.append(balanced.token(token.result(), target.cluster))
-        if offered:
-            results.append(balanced.catalogue(offered.result(), target.catalogued()))
+        results += [judge() for judge in keystone]
     finally:
         observers.close()
     return sorted(results, key=lambda result: result.name)
@@ -209,18 +205,29 @@ def _judge_http(target: Target, name: str, vip: str, mode: str, seen: "Future[Ht
     return balanced.http(name, vip, mode, seen.result(), target.cluster)
 
 
-def _token(target: Target) -> HttpSeen:
-    password = target.metadata["keystone"]["admin_password"]
-    token = client.issue_token(target.vip(PUBLIC), KEYSTONE_PORT, password, trust=target.keystone_trust())
-    control = target.keystone_trust(CONTROL)
-    return client.validate_token(target.vip(CONTROL), KEYSTONE_PORT, token, len(target.cluster.nodes), control)
+def _keystone(target: Target, observers: Observers) -> list[Callable[[], CheckResult]]:
+    """Start the observations of Keystone, all with one token: what a password costs, clients of the cluster lack."""
+    issued = observers.outside(_issued, target)
+    where, trust = (target.vip(CONTROL), KEYSTONE_PORT), target.keystone_trust(CONTROL)
+    valid = observers.outside(lambda: client.validate_token(*where, _had(issued), len(target.cluster.nodes), trust))
+    offered = observers.outside(lambda: client.catalogue(*where, _had(issued), trust))
+    return [
+        lambda: balanced.token(valid.result(), target.cluster),
+        lambda: balanced.catalogue(offered.result(), target.catalogued()),
+    ]
 
 
-def _catalogue(target: Target) -> list[Endpoint]:
+def _issued(target: Target) -> str:
     password = target.metadata["keystone"]["admin_password"]
-    control = target.keystone_trust(CONTROL)
-    token = client.issue_token(target.vip(CONTROL), KEYSTONE_PORT, password, trust=control)
-    return client.catalogue(target.vip(CONTROL), KEYSTONE_PORT, token, control)
+    return client.issue_token(target.vip(PUBLIC), KEYSTONE_PORT, password, trust=target.keystone_trust())
+
+
+def _had(observed: "Future[str | Problem]") -> str:
+    """Wait for what another observation needs; it began earlier, so a thread has it."""
+    result = observed.result()
+    if isinstance(result, Problem):
+        raise Failure(result.reason)
+    return result
 
 
 def _trial(target: Target, observers: Observers) -> list[CheckResult]:
