@@ -157,6 +157,22 @@ def test_extra_value_cannot_smuggle_in_a_line() -> None:
         render(extra={"global": {"nbthread": "2\nlisten evil"}})
 
 
+@pytest.mark.parametrize(
+    "mode, protocol, said",
+    [
+        ("single", "tcp", "error-limit 2 on-error mark-down"),
+        ("leastconn", "tcp", "error-limit 1 on-error fastinter"),
+        ("leastconn", "http", "error-limit 1 on-error mark-down"),
+    ],
+)
+def test_a_refused_connection_tells_before_the_next_check(mode: str, protocol: str, said: str) -> None:
+    api = tables.api(vips=("control",))
+    assert api.balance
+    listener = dataclasses.replace(api, protocol=protocol, balance=dataclasses.replace(api.balance, mode=mode))
+    (default,) = [line for line in sections(render(listener))["listen api"] if line.startswith("default-server ")]
+    assert f"observe layer4 {said} on-marked-down shutdown-sessions" in default
+
+
 def test_two_listeners_cannot_have_one_port_of_a_virtual_ip() -> None:
     with pytest.raises(Failure, match="one and two both want port 8000 of VIP control"):
         render(tables.api("one"), tables.api("two"))

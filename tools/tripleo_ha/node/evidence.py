@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +115,13 @@ def discard_half_done(work: Once) -> bool:
 
 
 def _migrated(wanted: Mapping[str, Any]) -> bool:
-    files = sorted((DIST_PACKAGES / wanted["versions"]).rglob("*.py"))
-    return _revisions(wanted["database"]) == heads(file.read_text() for file in files)
+    return _revisions(wanted["database"]) == _heads_in(DIST_PACKAGES / wanted["versions"])
+
+
+@cache
+def _heads_in(directory: Path) -> set[str]:
+    """Return the heads of the migrations that a package installed: read once, while a node asks until they are done."""
+    return heads(file.read_text() for file in sorted(directory.rglob("*.py")))
 
 
 def _revisions(database: str) -> set[str]:

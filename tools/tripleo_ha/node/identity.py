@@ -21,6 +21,8 @@ from tripleo_ha.waiting import wait_for
 TIMEOUT = 15.0
 WAIT = 300.0
 INTERVAL = 1.0
+OTHERS_INTERVAL = 3.0
+"""Seconds between two looks at what the first node is to make. A look costs Keystone more than it costs to make it."""
 SHARED_S = 20.0
 """Seconds that a token of the administrator is used for; the shortest that Keystone may be told to issue last 60."""
 REFUSED = (401, 403)
@@ -146,7 +148,8 @@ def _ensure_user(context: Context, row: Row, user: _User) -> None:
         call = _as_admin(context)
         _persist(f"Keystone to make the user {user.name}", partial(user.make, call))
         context.changed(f"{row.service}: user {user.name} in Keystone")
-    wait_for(f"Keystone to issue a token to {user.name} with its roles", as_wanted, timeout=WAIT)
+    what = f"Keystone to issue a token to {user.name} with its roles"
+    wait_for(what, as_wanted, timeout=WAIT, interval=OTHERS_INTERVAL)
 
 
 def _ensure_roles(context: Context, row: Row, roles: tuple[str, ...]) -> None:
@@ -156,7 +159,8 @@ def _ensure_roles(context: Context, row: Row, roles: tuple[str, ...]) -> None:
     call = _as_admin(context)
     if context.cluster.i_am_first:
         _persist("Keystone to make roles", partial(_make_roles, context, row, roles, call))
-    wait_for(f"the roles {', '.join(roles)} in Keystone", partial(_exist, call, roles), timeout=WAIT)
+    there = partial(_exist, call, roles)
+    wait_for(f"the roles {', '.join(roles)} in Keystone", there, timeout=WAIT, interval=OTHERS_INTERVAL)
     _saw(row, "roles", json.dumps(roles))
 
 
@@ -197,7 +201,8 @@ def register(context: Context, row: Row) -> None:
     if context.cluster.i_am_first:
         _persist(f"Keystone to enter the endpoints of {row.service}", partial(_enter_all, context, row, wanted, call))
     else:
-        wait_for(f"the endpoints of {row.service} in the catalogue", partial(_all_there, call, wanted), timeout=WAIT)
+        there = partial(_all_there, call, wanted)
+        wait_for(f"the endpoints of {row.service} in the catalogue", there, timeout=WAIT, interval=OTHERS_INTERVAL)
     _saw(row, "catalogue", told)
 
 

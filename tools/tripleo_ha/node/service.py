@@ -18,7 +18,10 @@ from tripleo_ha.topology import wsgi
 from tripleo_ha.topology.unit_files import timer_files
 from tripleo_ha.waiting import wait_for
 
-ONCE_TIMEOUT = 300.0
+ONCE_TIMEOUT = 900.0
+"""Neutron's schema has taken 259 s on a cluster's first boot; what ends it halfway makes it begin anew."""
+ONCE_INTERVAL = 2.0
+"""Seconds between two looks for evidence: whoever looks takes the processor from who is to bring it."""
 MEMBERS_TIMEOUT = 60.0
 ANSWER_TIMEOUT = 240.0
 """Three controllers that start everything at once on two cores took 75 to 90 s for some."""
@@ -92,7 +95,8 @@ def do_once(context: Context, row: Row, when: str) -> bool:
             perform(context, work)
             LOG.info("%s: %s took %.1f s", row.service, work.name, time.monotonic() - began)
             context.changed(f"{row.service}: {work.name} done")
-        wait_for(f"{row.service}: {work.name}", partial(evidence.holds, context, work), timeout=ONCE_TIMEOUT)
+        done = partial(evidence.holds, context, work)
+        wait_for(f"{row.service}: {work.name}", done, timeout=ONCE_TIMEOUT, interval=ONCE_INTERVAL)
     return new
 
 
