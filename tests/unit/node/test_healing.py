@@ -155,12 +155,22 @@ def test_a_broker_that_stepped_aside_is_left_to_what_stopped_it(machine: Machine
     assert not healer._lacks_room("rabbitmq")
 
 
-def test_units_are_asked_about_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "Id=a.service\nActiveState=active\nInvocationID=1\n\nActiveState=failed\nId=b.service\nInvocationID=\n"
-    monkeypatch.setattr(healer, "run", lambda argv, timeout: SimpleNamespace(stdout=text))
-    assert healer._states({"a.service": "", "b.service": ""}) == {
-        "a.service": UnitState("active", "1"), "b.service": UnitState("failed"),
+def test_units_are_asked_about_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    listed = [{"unit": "a.service", "active": "active"}, {"unit": "b.service", "active": "failed"}]
+    monkeypatch.setattr(healer, "run", lambda argv, timeout: SimpleNamespace(stdout=json.dumps(listed)))
+    monkeypatch.setattr(healer, "INVOCATIONS", tmp_path)
+    (tmp_path / "invocation:a.service").symlink_to("1d6bbe49")
+    assert healer._states({"a.service": "", "b.service": "", "c.service": ""}) == {
+        "a.service": UnitState("active", "1d6bbe49"),
+        "b.service": UnitState("failed"),
+        "c.service": UnitState("inactive"),
     }
+
+
+@pytest.mark.parametrize("said", ["", "Failed to connect to bus"])
+def test_nothing_is_known_where_systemd_does_not_answer(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    monkeypatch.setattr(healer, "run", lambda argv, timeout: SimpleNamespace(stdout=said))
+    assert healer._states({"a.service": ""}) == {}
 
 
 def test_what_has_to_run_everywhere_is_watched() -> None:

@@ -24,7 +24,15 @@ class Node:
         self.active = directory / "active"
         self.active.mkdir()
         tool = directory / "systemctl"
-        tool.write_text(f"#!/bin/sh\ntest -e {self.active}/$3\n")
+        tool.write_text(
+            f"""#!/bin/sh
+[ ! -e {directory}/mute ] || exit 1
+shift
+for unit in "$@"; do
+    if [ -e {self.active}/$unit ]; then echo active; else echo inactive; fi
+done
+"""
+        )
         tool.chmod(0o755)
         self.agent = directory / "units"
         self.agent.write_text(AGENT.read_text().replace("state=/run/", f"state={directory}/"))
@@ -72,6 +80,12 @@ def test_one_unit_that_stays_away_is_a_failure_after_the_patience(node: Node) ->
     began = time.monotonic()
     assert node.act("monitor") == GENERIC
     assert 0.4 < time.monotonic() - began < 5
+
+
+def test_nothing_is_active_while_systemd_does_not_answer(node: Node) -> None:
+    node.has("switch.service", "agent.service")
+    (node.agent.parent / "mute").touch()
+    assert node.act("start") == GENERIC
 
 
 def test_a_unit_that_is_being_restarted_is_waited_for(node: Node) -> None:
