@@ -26,7 +26,7 @@ from tripleo_ha.verify.runner import Target
 from tripleo_ha.verify.transport import BedTransport
 
 LIMIT = 1.5
-UP_S = 1800.0
+UP_S = 2700.0
 MICROSECONDS = 1e6
 GALERA, PACEMAKER = "mariadb-galera", "pacemaker"
 TOOK = re.compile(r"^(\S+): (.+) took (\d+\.\d) s$", re.MULTILINE)

@@ -21,7 +21,7 @@ from tripleo_ha.verify.runner import Target
 from tripleo_ha.verify.transport import BedTransport
 
 REPORTS = paths.CHECKOUT / "reports"
-UP_S = 1800.0
+UP_S = 2700.0
 GOOD_S = 150.0
 __all__ = ["SingletonWatch", "save_journals"]
 DEVTEST = (str(Path(sys.executable).with_name("tripleo-ha")), "devtest")

@@ -13,6 +13,7 @@ from pathlib import Path
 from tripleo_ha import paths
 from tripleo_ha.devtest import container, disk, flow, prerequisites, store
 from tripleo_ha.devtest.bed import Bed
+from tripleo_ha.devtest.convergence import CONVERGE_S
 from tripleo_ha.devtest.layout import SCALES, check_scale
 from tripleo_ha.devtest.progress import Progress
 from tripleo_ha.errors import UsageError
@@ -69,7 +70,11 @@ def _add_whole(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         parser.add_argument("--allow-even", action="store_true", help="accept an even number of controllers")
         parser.add_argument("--no-verify", action="store_true", help="leave out the verification")
         parser.add_argument(
-            "--timeout", type=_seconds, default=900.0, metavar="S", help="seconds to converge in (default: 900)"
+            "--timeout",
+            type=_seconds,
+            default=CONVERGE_S,
+            metavar="S",
+            help=f"seconds to converge in (default: {CONVERGE_S:g})",
         )
     status = _verb(verbs, "status", _status, "show nodes, virtual IPs, services and where the credentials are")
     status.add_argument("--format", choices=("table", "json"), default="table")

@@ -265,7 +265,7 @@ class Bed:
         self,
         nodes: Sequence[str] | None = None,
         *,
-        timeout: float = 900,
+        timeout: float = convergence.CONVERGE_S,
         tell: Callable[[str, str], None] = lambda name, what: None,
     ) -> None:
         """Wait until each node (default: all) has converged on the metadata it was handed last.

@@ -6,6 +6,9 @@ from typing import Any
 from tripleo_ha.metadata import schema
 from tripleo_ha.node import rolling
 
+CONVERGE_S = 1800.0
+"""Seconds that a cluster may take unless somebody says otherwise. A first boot of three whole control planes on two
+cores has taken 5 minutes and, on a machine that was busy with others, 13."""
 DERIVED = "derived"
 """What a node adds to the metadata beside the defaults."""
 

@@ -25,6 +25,7 @@ from tripleo_ha.devtest import (
     store,
 )
 from tripleo_ha.devtest.bed import Bed
+from tripleo_ha.devtest.convergence import CONVERGE_S
 from tripleo_ha.devtest.layout import NODE_PREFIX, bed_name, node_names
 from tripleo_ha.devtest.progress import Progress
 from tripleo_ha.errors import Failure, TimedOut, UsageError
@@ -43,7 +44,7 @@ class Wish:
     scale: int | None = None
     image_root: Path | None = None
     force_build: bool = False
-    timeout: float = 900.0
+    timeout: float = CONVERGE_S
     disk_mb: int | None = None
     fencing: bool | None = None
     profile: str | None = None
