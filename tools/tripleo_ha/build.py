@@ -14,13 +14,14 @@ from datetime import datetime
 from importlib import metadata as distributions
 from pathlib import Path
 
-from tripleo_ha import debian, paths
+from tripleo_ha import debian, paths, workshop
 from tripleo_ha.errors import UsageError
 from tripleo_ha.run import CommandFailed, run
 
 ELEMENTS = ("debian-minimal", "ha-controller")
 FORMATS = ("tar", "qcow2")
 TIMEOUT = 3600.0
+RECORD = "image.json"
 FREE_BYTES = 6 << 30
 NEEDED = {
     "debootstrap": "debootstrap",
@@ -67,13 +68,20 @@ def build(
     """
     output = output.resolve()
     wanted = inputs_digest(formats, elements)
-    record = output / "image.json"
-    if not force and (known := _finished(record, wanted)):
-        say(f"image unchanged since {known.tar.name} was built")
+    if not force and (known := _unchanged(output, wanted, say)):
         return known
     if install_missing and os.geteuid() == 0 and (installed := debian.install(NEEDED)):
         say(f"installed {', '.join(installed)}")
     check_machine(output)
+    with workshop.alone(output, TIMEOUT, say):
+        # Another build, which was waited for, may have made just this.
+        known = None if force else _unchanged(output, wanted, say)
+        return known or _built(output, wanted, formats, elements, say)
+
+
+def _built(
+    output: Path, wanted: str, formats: Sequence[str], elements: Sequence[str], say: Callable[[str], None]
+) -> BuiltImage:
     began = time.monotonic()
     log = output / "build.log"
     say(f"building {' '.join(elements)} as {', '.join(formats)}; log: {log}")
@@ -93,9 +101,9 @@ def build(
     image = BuiltImage(root, tar, checksum, manifest, steps, True)
     (output / f"{tar.name}.sha256").write_text(f"{checksum}  {tar.name}\n")
     told = {**asdict(image), "root": str(root), "tar": str(tar), "manifest": str(manifest), "inputs": wanted}
-    temporary = record.with_suffix(".new")
+    temporary = output / f"{RECORD}.new"
     temporary.write_text(json.dumps(told, indent=2) + "\n")
-    temporary.replace(record)
+    temporary.replace(output / RECORD)
     return image
 
 
@@ -168,6 +176,13 @@ def _disk_image_create(output: Path, log: Path, formats: Sequence[str], elements
         told = log.read_text(errors="replace") if log.exists() else failure.output
         raise CommandFailed(failure.argv, failure.reason, told, f"the whole log is {log}") from failure
     return output / "controller.tar"
+
+
+def _unchanged(output: Path, wanted: str, say: Callable[[str], None]) -> BuiltImage | None:
+    known = _finished(output / RECORD, wanted)
+    if known:
+        say(f"image unchanged since {known.tar.name} was built")
+    return known
 
 
 def _finished(record: Path, wanted: str) -> BuiltImage | None:
