@@ -1,6 +1,7 @@
 """``tripleo-ha``: build images, run test beds, check metadata, verify clusters."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -26,6 +27,9 @@ MODULES = {"elements-path": "elements_path"}
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command: exit 0 when good, 1 when a problem was found, 2 when called wrongly or unable to run."""
     given = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        # As Ctrl-C: what a command has started, and mounted, ends with it.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sys.exit(_run(given))
     except Failure as failure:
