@@ -7,6 +7,7 @@ from typing import TypeVar
 from tripleo_ha.errors import TimedOut
 
 T = TypeVar("T")
+LEAST_REST_S = 1.0
 
 
 def wait_for(
@@ -34,3 +35,11 @@ def wait_for(
             reason = why()
             raise TimedOut(f"waited {timeout:g} s for {what}" + (f": {reason}" if reason else ""))
         time.sleep(interval)
+
+
+def rest_after(took: float) -> float:
+    """Return the seconds to leave before another try of what took so long, that it takes half of the time at most.
+
+    What costs seconds of processor time, and is tried while others need that, must not be what it waits for.
+    """
+    return max(LEAST_REST_S, took)

@@ -6,12 +6,8 @@ from dataclasses import dataclass
 from math import inf
 
 from tripleo_ha.verify.result import CheckResult, Problem, attempt
+from tripleo_ha.waiting import rest_after
 
-PAUSE_S = 1.0
-"""The time from a verification that found something to the next, at least; it is as long as that one took.
-
-A verification costs seconds of processor time: on a busy machine it must not itself be what keeps clients waiting.
-"""
 CLIENTS, VERIFICATION = "clients", "verification"
 
 
@@ -79,7 +75,7 @@ class Recovery:
         if self._good:
             return VERIFICATION, _said(self._late)
         ended = self._clock()
-        self._again = ended + max(PAUSE_S, ended - began)
+        self._again = ended + rest_after(ended - began)
         self._found.update((result.name, None) for result in bad)
         return VERIFICATION, "; ".join(f"{result.name}: {result.evidence}" for result in bad)
 

@@ -8,8 +8,8 @@ from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.verify.result import CheckResult
 from tripleo_ha.verify.runner import Target, verify
 from tripleo_ha.verify.transport import BedTransport
+from tripleo_ha.waiting import rest_after
 
-PAUSE_S = 1.0
 SETTLE_S = 60.0
 """A converged cluster may still elect a leader or move a virtual IP back to rest."""
 
@@ -30,11 +30,13 @@ def until_good(
     """
     deadline = time.monotonic() + wait
     while True:
+        began = time.monotonic()
         results = verify(target)
-        if all(result.ok for result in results) or time.monotonic() + PAUSE_S >= deadline:
+        rest = rest_after(time.monotonic() - began)
+        if all(result.ok for result in results) or time.monotonic() + rest >= deadline:
             return results
         tell(results)
-        time.sleep(PAUSE_S)
+        time.sleep(rest)
 
 
 def waiting_for(results: Sequence[CheckResult]) -> None:
