@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tripleo_ha import table
-from tripleo_ha.node import cib, context, draining, leaving, units
+from tripleo_ha.node import cib, context, draining, haproxy, leaving, units
 from tripleo_ha.table import Listener
 
 NODES = [{"name": f"n{i}", "ip": f"192.0.2.1{i}"} for i in range(2)]
@@ -21,6 +21,8 @@ METADATA = {
     },
     "node": {"name": "n0"},
     "pacemaker": {},
+    "mysql": {},
+    "keystone": {},
 }
 ELSEWHERE = """<pacemaker-result><nodes><node name="n1" online="true" pending="false" standby="false"/></nodes>
 <resources><resource id="vip-control" role="{role}" failed="false"><node name="n1"/></resource></resources>
@@ -50,6 +52,10 @@ class Machine:
         self.done.append(role)
         return ElementTree.fromstring(ELSEWHERE.format(role=role))
 
+    def ask(self, socket: Path, command: str) -> str:
+        self.done.append(command)
+        return ""
+
     def leave(self, _: object, listeners: Collection[Listener]) -> None:
         self.done.append("clients")
 
@@ -61,7 +67,9 @@ def drained(addresses: Collection[str], tmp_path: Path, monkeypatch: pytest.Monk
     accepted.write_text(json.dumps(METADATA))
     for module in (leaving, context):
         monkeypatch.setattr(module, "ACCEPTED", accepted)
-    monkeypatch.setattr(table, "load", lambda: ())
+    rows = tuple(row for row in table.load() if row.service in ("mariadb-galera", "keystone"))
+    monkeypatch.setattr(table, "load", lambda: rows)
+    monkeypatch.setattr(haproxy, "ask", machine.ask)
     monkeypatch.setattr(leaving, "run", machine.run)
     monkeypatch.setattr(units, "is_active", lambda unit: True)
     monkeypatch.setattr(cib, "status", machine.status)
@@ -73,8 +81,14 @@ def drained(addresses: Collection[str], tmp_path: Path, monkeypatch: pytest.Monk
 def test_clients_leave_when_another_node_has_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = drained(["192.0.2.10", "192.0.2.11"], tmp_path, monkeypatch)
     assert done[:2] == ["looked", "standby"]
-    assert done[-3:] == ["looked", "Started", "clients"]
-    assert done.index("Starting") < done.index("Started")
+    assert done[-3:] == ["Starting", "Started", "clients"]
+
+
+def test_what_held_locks_ends_as_soon_as_the_address_has_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = drained(["192.0.2.10", "192.0.2.11"], tmp_path, monkeypatch)
+    ends = "shutdown sessions server mysql/n0; shutdown sessions server mysql/n1"
+    assert done.index("standby") < done.index(ends) < done.index("Starting")
+    assert done[done.index(ends) - 1] == "looked", "not before it has left"
 
 
 def test_a_node_without_a_virtual_ip_is_not_put_in_standby(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

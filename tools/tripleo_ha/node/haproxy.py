@@ -113,6 +113,17 @@ def load() -> None:
         raise Failure(f"HAProxy could not load the new configuration, the old one goes on serving:\n{alerts(answer)}")
 
 
+def end_sessions(context: Context) -> None:
+    """End what goes through this node's HAProxy to databases and brokers, once its clients cannot reach it any more.
+
+    Nothing tells it that they are gone: a transaction would keep its locks, and a consumer be given messages. What
+    HTTP services have been asked is still answered, since an answer needs nothing more from its client.
+    """
+    tcp = [listener.name for row in context.rows for listener in row.balanced if listener.protocol == "tcp"]
+    ends = [f"shutdown sessions server {name}/{node.name}" for name in tcp for node in context.cluster.nodes]
+    ask(ADMIN, "; ".join(ends))
+
+
 def alerts(words: str) -> str:
     """Return what HAProxy calls an alert, out of all that it said; all of it when it called nothing so."""
     lines = [line for line in words.strip().splitlines() if line]

@@ -3,11 +3,10 @@
 import json
 import logging
 from collections.abc import Collection
-from functools import partial
 
 from tripleo_ha import table
 from tripleo_ha.errors import Failure
-from tripleo_ha.node import cib, draining, units
+from tripleo_ha.node import cib, draining, haproxy, units
 from tripleo_ha.node.context import ACCEPTED, LOG, Context
 from tripleo_ha.run import run
 from tripleo_ha.topology import pacemaker
@@ -38,26 +37,28 @@ def drain() -> None:
 def _stand_by(context: Context) -> None:
     """Have Pacemaker move the virtual IPs to other nodes, until this one boots again.
 
-    Until they are there, nothing else stops here: what a whole controller does to stop would hold that up.
+    Until they are there, nothing else stops here but connections whose clients have lost their way to them: what a
+    whole controller does to stop would hold that up.
     """
-    before = _addresses()
-    ours = [name for name, vip in context.cluster.virtual_ips.items() if vip.ip in before]
+    ours = _held(context)
     if not ours:
         return
     me = context.cluster.me.name
     run(["crm_attribute", f"--node={me}", "--name=standby", "--update=on", "--lifetime=reboot"], timeout=MOVE_TIMEOUT)
-    moved = partial(_moved, context, ours)
-    wait_for("the virtual IPs to be on another node", moved, timeout=MOVE_TIMEOUT, interval=0.1)
+    gone = "the virtual IPs to leave this node"
+    wait_for(gone, lambda: not _held(context), timeout=MOVE_TIMEOUT, interval=0.05)
+    haproxy.end_sessions(context)
+    there = "the virtual IPs to be on another node"
+    wait_for(there, lambda: _elsewhere(ours, me), timeout=MOVE_TIMEOUT, interval=0.1)
 
 
-def _moved(context: Context, vips: Collection[str]) -> bool:
-    if {context.cluster.virtual_ips[name].ip for name in vips} & _addresses():
-        return False
-    status = cib.status()
-    resources = [pacemaker.vip_resource(name) for name in vips]
-    return status is not None and pacemaker.have_moved(status, resources, context.cluster.me.name)
-
-
-def _addresses() -> set[str]:
+def _held(context: Context) -> list[str]:
+    """Return the names of the virtual IPs that are on this node."""
     told = json.loads(run(["ip", "-json", "address"], timeout=10).stdout)
-    return {address["local"] for link in told for address in link["addr_info"]}
+    here = {address["local"] for link in told for address in link["addr_info"]}
+    return [name for name, vip in context.cluster.virtual_ips.items() if vip.ip in here]
+
+
+def _elsewhere(vips: Collection[str], me: str) -> bool:
+    status = cib.status()
+    return status is not None and pacemaker.have_moved(status, [pacemaker.vip_resource(name) for name in vips], me)
