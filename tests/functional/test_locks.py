@@ -32,7 +32,7 @@ def keep_apart(bed: Bed, target: Target) -> str:
     resource = f"vip-{VIP}"
     bed.exec(node, ["crm_resource", "--move", "--resource", resource, "--node", node], timeout=30)
     try:
-        wait_for(f"{resource} to be on {node}", lambda: holders(target)[VIP] == node, timeout=MOVE_S)
+        wait_for(f"{resource} to be on {node}", lambda: holders(target).get(VIP) == node, timeout=MOVE_S)
     finally:
         bed.exec(node, ["crm_resource", "--clear", "--resource", resource], timeout=30)
     assert writer(target) != node
