@@ -11,9 +11,9 @@ from tripleo_ha.run import run
 
 MOUNTINFO = r"""
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/vda rw
-30 22 0:30 / /work/a\040b/dib_build.X rw,relatime - tmpfs tmpfs rw
-31 30 0:31 / /work/a\040b/dib_build.X/mnt/dev/shm rw,relatime - tmpfs tmpfs rw
-32 22 0:32 / /work/a\040b/dib_build.XY rw,relatime - tmpfs tmpfs rw
+30 22 0:30 / /srv/a\040b/dib_build.X rw,relatime - tmpfs tmpfs rw
+31 30 0:31 / /srv/a\040b/dib_build.X/mnt/dev/shm rw,relatime - tmpfs tmpfs rw
+32 22 0:32 / /srv/a\040b/dib_build.XY rw,relatime - tmpfs tmpfs rw
 """.strip()
 
 
@@ -22,9 +22,9 @@ def quiet(_: str) -> None:
 
 
 def test_mounts_below_a_directory_are_told_in_their_order() -> None:
-    top = Path("/work/a b/dib_build.X")
+    top = Path("/srv/a b/dib_build.X")
     assert workshop.mounted_in(top, MOUNTINFO) == [top, top / "mnt/dev/shm"]
-    assert workshop.mounted_in(Path("/work/other"), MOUNTINFO) == []
+    assert workshop.mounted_in(Path("/srv/other"), MOUNTINFO) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
