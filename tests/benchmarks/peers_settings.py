@@ -36,7 +36,7 @@ class Peer:
 
 
 FAST = Edit(HAPROXY, "fastinter {max(check.interval_ms // 4, 50)}ms", "")
-OBSERVE = "observe layer4 error-limit {limit} on-error {on_error} "
+OBSERVE = "observe layer4 error-limit 1 on-error {on_error} "
 SHUTDOWN = "on-marked-down shutdown-sessions"
 DEAD_ENDS = (
     # Neither ends a TCP session whose other end has become silent before the kernel does.

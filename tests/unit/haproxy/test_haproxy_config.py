@@ -160,7 +160,7 @@ def test_extra_value_cannot_smuggle_in_a_line() -> None:
 @pytest.mark.parametrize(
     "mode, protocol, said",
     [
-        ("single", "tcp", "error-limit 2 on-error mark-down"),
+        ("single", "tcp", "error-limit 1 on-error fastinter"),
         ("leastconn", "tcp", "error-limit 1 on-error fastinter"),
         ("leastconn", "http", "error-limit 1 on-error mark-down"),
     ],

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tripleo_ha import paths
+from tripleo_ha.errors import TimedOut
 from tripleo_ha.waiting import wait_for
 
 AGENT = paths.elements() / "pacemaker/static/usr/lib/ocf/resource.d/tripleo-ha/address"
@@ -97,7 +98,7 @@ def test_it_announces_the_address_while_it_is_here(act: Act, given: tuple[str, i
     act("stop")
     before = told(announced)
     assert set(announced.read_text().splitlines()) == {sender[given[1]]}
-    with pytest.raises(Exception, match="an announcement of an address that has left"):
+    with pytest.raises(TimedOut, match="an announcement of an address that has left"):
         wait_for("an announcement of an address that has left", lambda: told(announced) > before + 1, timeout=0.6)
 
 

@@ -313,16 +313,11 @@ def _check(check: Check, cluster: Cluster, listener: Listener) -> Iterator[str]:
 def _servers(listener: Listener, balance: Balance, cluster: Cluster) -> Iterator[str]:
     check = balance.check
     # An API that restarts listens seconds before it answers; the one connection that it refused meanwhile has to tell.
-    # A writer that refuses is dead before its check says so, and who reads need not wait for Galera to notice as well.
-    limit, on_error = 1, "fastinter"
-    if listener.protocol == "http":
-        on_error = "mark-down"
-    elif balance.mode == "single":
-        limit, on_error = 2, "mark-down"
+    on_error = "mark-down" if listener.protocol == "http" else "fastinter"
     options = [
         f"check inter {check.interval_ms}ms fastinter {max(check.interval_ms // 4, 50)}ms",
         f"downinter {check.interval_ms}ms rise {check.rise} fall {check.fall}",
-        f"observe layer4 error-limit {limit} on-error {on_error} on-marked-down shutdown-sessions",
+        f"observe layer4 error-limit 1 on-error {on_error} on-marked-down shutdown-sessions",
     ]
     if check.port:
         options.insert(1, f"port {check.port}")
