@@ -18,6 +18,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(cgroups, "find", lambda state: tmp_path / "cgroup2")
     monkeypatch.setattr(network, "NAMESPACES", tmp_path / "netns")
     monkeypatch.setattr(prerequisites, "raise_inotify_limit", lambda: False)
+    monkeypatch.setattr(prerequisites, "heed_priorities", lambda: False)
     monkeypatch.setattr(debian, "install", lambda programs: [])
     (tmp_path / "bed").mkdir()
     return tmp_path / "bed"
@@ -136,3 +137,12 @@ def test_the_inotify_limit_is_raised_once(tmp_path: Path) -> None:
     assert prerequisites.raise_inotify_limit(limit, 1024)
     assert not prerequisites.raise_inotify_limit(limit, 1024)
     assert not prerequisites.raise_inotify_limit(tmp_path / "none", 1024)
+
+
+def test_priorities_are_heeded_from_then_on(tmp_path: Path) -> None:
+    setting = tmp_path / "setting"
+    setting.write_text("1\n")
+    assert prerequisites.heed_priorities(setting)
+    assert setting.read_text() == "0\n"
+    assert not prerequisites.heed_priorities(setting)
+    assert not prerequisites.heed_priorities(tmp_path / "none")

@@ -70,6 +70,8 @@ def up(state: Path, wish: Wish, progress: Progress) -> Bed:
         progress.say(f"installed {', '.join(packages)}")
     if prerequisites.raise_inotify_limit():
         progress.say(f"raised {prerequisites.INSTANCES} to {prerequisites.INSTANCES_NEEDED}, until the next boot")
+    if prerequisites.heed_priorities():
+        progress.say(f"set {prerequisites.AUTOGROUP} to 0, until the next boot")
     with progress.step("image"):
         root, checksum = image(wish, progress)
     if record is None:

@@ -33,6 +33,21 @@ def raise_inotify_limit(file: Path = INSTANCES, needed: int = INSTANCES_NEEDED) 
     return True
 
 
+AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
+
+
+def heed_priorities(file: Path = AUTOGROUP) -> bool:
+    """Have the kernel compare the priorities of all processes, and return whether it did not before.
+
+    With autogroups it compares sessions first, and every service of a node is one (sched(7), "The autogroup feature").
+    Then MariaDB counts no more than a logger, and all clients of a session together no more than either.
+    """
+    if not file.exists() or file.read_text().strip() == "0":
+        return False
+    file.write_text("0\n")
+    return True
+
+
 def check_root() -> None:
     """Stop anybody but root.
 
