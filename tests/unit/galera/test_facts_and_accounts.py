@@ -1,6 +1,6 @@
 """What is read from Galera's files and peers, what the health check makes of a status, and the accounts' statements."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tripleo_ha.node.databases import Account
 from tripleo_ha.node.galera_facts import Files
 from tripleo_ha.node.health.galera import ailment
 from tripleo_ha.run import run
-from tripleo_ha.table import Database, Row
+from tripleo_ha.table import Database, Row, Unit
 from tripleo_ha.topology import galera_config
 from tripleo_ha.topology.galera import NULL_UUID, Facts, Phase, View
 
@@ -88,23 +88,43 @@ def test_a_joiner_that_never_caught_up_does_not_form_its_view_again(tmp_path: Pa
 @pytest.mark.parametrize(
     ("asked", "given"),
     [
-        ((), f"<--wsrep_start_position={UUID}:41>"),
-        (("galera-new-cluster",), f"<--wsrep-new-cluster><--wsrep_start_position={UUID}:41>"),
-        (("galera-new-cluster", "galera-new-state"), "<--wsrep-new-cluster>"),
+        ({}, f"<--wsrep_start_position={UUID}:41>"),
+        ({"galera-new-cluster": ""}, f"<--wsrep-new-cluster><--wsrep_start_position={UUID}:41>"),
+        ({"galera-position": f"--wsrep_start_position={UUID}:7\n"}, f"<--wsrep_start_position={UUID}:7>"),
+        ({"galera-new-cluster": "", "galera-position": ""}, "<--wsrep-new-cluster>"),
     ],
 )
-def test_a_start_founds_a_cluster_only_when_it_was_asked_to(tmp_path: Path, asked: Sequence[str], given: str) -> None:
+def test_a_start_does_as_it_was_asked_and_looks_for_its_position_otherwise(
+    tmp_path: Path, asked: Mapping[str, str], given: str
+) -> None:
     for name, does in (
         ("galera_recovery", f"echo --wsrep_start_position={UUID}:41"),
         ("mariadbd", 'printf "<%s>" "$@"'),
     ):
         (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
         (tmp_path / name).chmod(0o755)
-    for name in asked:
-        (tmp_path / name).touch()
+    for name, text in asked.items():
+        (tmp_path / name).write_text(text)
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
     argv = ["sh", str(LIBEXEC / "tripleo-ha-galera-start"), str(tmp_path)]
     assert run(argv, timeout=10, env=environment).stdout == given
+
+
+def test_the_next_start_is_told_a_position_that_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PERMISSION", "BOOTSTRAP_ONCE", "POSITION_ONCE"):
+        monkeypatch.setattr(galera_actions, name, tmp_path / name)
+    monkeypatch.setattr(galera_actions, "run", lambda *argv, **options: None)
+    monkeypatch.setattr(galera_actions.applied, "note", lambda unit: None)
+    told = tmp_path / "POSITION_ONCE"
+    stopped_in_order = on_disk(member_files(tmp_path, seqno=7).root)
+    for position, expected in (
+        (stopped_in_order.position, f"--wsrep_start_position={UUID}:7\n"),
+        (galera_actions.NOWHERE, ""),
+    ):
+        galera_actions.start(Unit("mariadb.service"), position)
+        assert told.read_text() == expected
+    galera_actions.start(Unit("mariadb.service"), replace(stopped_in_order, seqno=-1).position)
+    assert not told.exists()
 
 
 def test_a_position_that_cannot_be_recovered_is_no_start(tmp_path: Path) -> None:
@@ -147,11 +167,9 @@ def test_a_bootstrap_under_a_new_uuid_that_was_cut_short_can_begin_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(galera_actions, "_mysql", lambda: None)
-    monkeypatch.setattr(galera_actions, "NEW_STATE_ONCE", tmp_path / "once")
     files = member_files(tmp_path, seqno=7)
     before = on_disk(tmp_path)
     galera_actions.prepare_bootstrap(files, leaves=before)
-    assert (tmp_path / "once").exists()
     assert not files.grastate.exists()
     after = on_disk(tmp_path, (UUID, 7))
     assert (after.eligible, after.uuid, after.seqno, after.history) == (True, UUID, 7, ())

@@ -87,7 +87,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Server:
     monkeypatch.setattr(galera.units, "properties", server.properties)
     monkeypatch.setattr(galera.galera_actions, "BOOTSTRAP_ONCE", tmp_path / "wsrep-new-cluster")
     monkeypatch.setattr(galera.galera_actions, "kill", server.kill)
-    monkeypatch.setattr(galera.galera_actions, "start", lambda unit: server.done.append("start"))
+    monkeypatch.setattr(galera.galera_actions, "start", lambda unit, position: server.done.append(f"start at {position}"))
     monkeypatch.setattr(galera.time, "monotonic", lambda: server.now)
     monkeypatch.setattr(galera, "member", lambda context, facts: facts)
     return server
@@ -111,7 +111,7 @@ def test_a_frozen_server_is_ended_and_joins_anew(server: Server, start: Start) -
     server.now = MUTE_FOR + 1
     assert start.step().action is Action.END
     assert start.step().action is Action.JOIN
-    assert server.done == ["kill", "start"]
+    assert server.done == ["kill", f"start at {(UUID, 7)}"]
 
 
 def test_a_frozen_server_is_ended_whatever_the_others_do_meanwhile(server: Server, start: Start) -> None:
@@ -140,7 +140,7 @@ def founder(server: Server, start: Start, monkeypatch: pytest.MonkeyPatch) -> St
     monkeypatch.setattr(galera_facts, "on_disk", lambda files: BLANK)
     monkeypatch.setattr(galera.galera_actions, "initialise", lambda files: server.done.append("initialise"))
     monkeypatch.setattr(
-        galera.galera_actions, "start", lambda unit, bootstrap=False: server.done.append(f"start {bootstrap}")
+        galera.galera_actions, "start", lambda unit, position, bootstrap=False: server.done.append(f"start {bootstrap}")
     )
     galera.galera_actions.BOOTSTRAP_ONCE.touch()
     return start
@@ -205,7 +205,7 @@ def test_a_server_that_left_the_group_is_ended_at_once(server: Server, start: St
     server.answers = {"cluster_status": "Disconnected", "connected": "OFF", "local_state": "0"}
     assert start.step().action is Action.END
     assert start.step().action is Action.JOIN
-    assert server.done == ["kill", "start"]
+    assert server.done == ["kill", f"start at {(UUID, 7)}"]
 
 
 @pytest.mark.parametrize(("number", "mute"), [(2013, True), (2002, True), (1040, False)])

@@ -287,13 +287,14 @@ class Start:
         if decision.action is Action.PROMOTE:
             galera_actions.promote()
         elif decision.action is Action.JOIN:
-            galera_actions.start(self.unit)
+            galera_actions.start(self.unit, mine.position)
+        elif decision.action is Action.CREATE:
+            galera_actions.initialise(self.files)
+            galera_actions.start(self.unit, galera_actions.NOWHERE, bootstrap=True)
         else:
-            if decision.action is Action.CREATE:
-                galera_actions.initialise(self.files)
-            else:
-                galera_actions.prepare_bootstrap(self.files, leaves=mine if decision.gives_up else None)
-            galera_actions.start(self.unit, bootstrap=True)
+            galera_actions.prepare_bootstrap(self.files, leaves=mine if decision.gives_up else None)
+            position = galera_actions.NOWHERE if decision.gives_up else mine.position
+            galera_actions.start(self.unit, position, bootstrap=True)
         self.earlier_restarts = 0
         self.context.changed(f"{self.row.service}: {decision.action.value}, since {decision.reason}")
 

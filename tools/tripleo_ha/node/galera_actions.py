@@ -14,25 +14,35 @@ from tripleo_ha.node.context import LOG, write_file
 from tripleo_ha.node.galera_facts import Files
 from tripleo_ha.run import run
 from tripleo_ha.table import Unit
-from tripleo_ha.topology.galera import Facts
+from tripleo_ha.topology.galera import NULL_UUID, Facts
 
 PERMISSION = paths.RUNTIME / "galera-may-start"
 """The unit asserts that this exists; a boot forgets it."""
 BOOTSTRAP_ONCE = paths.RUNTIME / "galera-new-cluster"
 """Has the next start found a Primary component; removed by the unit after it, whatever came of it."""
-NEW_STATE_ONCE = paths.RUNTIME / "galera-new-state"
-"""Has the next start forget the recovered position; removed as well."""
+POSITION_ONCE = paths.RUNTIME / "galera-position"
+"""Tells the next start where the data is, so that it need not run a server to find out; removed as well."""
+NOWHERE = (NULL_UUID, -1)
 INSTALL_TIMEOUT = 300.0
 
 
-def start(unit: Unit, *, bootstrap: bool = False) -> None:
-    """Start the server without waiting for it; with ``bootstrap``, as a Primary component of its own."""
+def start(unit: Unit, position: tuple[str, int] | None, *, bootstrap: bool = False) -> None:
+    """Start the server without waiting for it; with ``bootstrap``, as a Primary component of its own.
+
+    :param position: the state UUID and seqno that the data is at, ``NOWHERE`` for data that is at none; None where
+        the start has to ask the redo log.
+    """
     write_file(PERMISSION, "", mode=0o644)
+    if position is None:
+        POSITION_ONCE.unlink(missing_ok=True)
+    else:
+        uuid, seqno = position
+        option = "" if position == NOWHERE else f"--wsrep_start_position={uuid}:{seqno}\n"
+        write_file(POSITION_ONCE, option, mode=0o644)
     if bootstrap:
         write_file(BOOTSTRAP_ONCE, "", mode=0o644)
     else:
         BOOTSTRAP_ONCE.unlink(missing_ok=True)
-        NEW_STATE_ONCE.unlink(missing_ok=True)
     applied.note(unit)
     run(["systemctl", "reset-failed", unit.name], timeout=30, check=False)
     run(["systemctl", "start", "--no-block", unit.name], timeout=30)
@@ -86,13 +96,12 @@ def prepare_bootstrap(files: Files, leaves: Facts | None = None) -> None:
     """Let the engine accept a bootstrap here; the stored view of the past must not steer the new component.
 
     :param leaves: this node's facts, where the new component goes on without commits that others may hold: the state
-        then gets a new UUID, which the engine makes when it starts with neither a state file nor a position.
+        then gets a new UUID, which the engine makes when it is started with neither a state file nor a position.
     """
     left_behind = [*leaves.history, leaves.uuid] if leaves else []
     write_file(files.elected, json.dumps(left_behind), owner=_mysql())
     if leaves:
         files.grastate.unlink(missing_ok=True)
-        write_file(NEW_STATE_ONCE, "", mode=0o644)
     elif files.grastate.exists():
         # Without the file, which a bootstrap that was cut short took away, the engine takes it for set.
         set_safe_to_bootstrap(files, True)

@@ -65,6 +65,11 @@ class Facts:
     generation: str = ""
 
     @property
+    def position(self) -> tuple[str, int] | None:
+        """State UUID and seqno of a server that is down, None where they are not known."""
+        return (self.uuid, self.seqno) if self.phase is Phase.DOWN and self.seqno >= 0 else None
+
+    @property
     def eligible(self) -> bool:
         """Whether a cluster may be bootstrapped from this node's data."""
         return (
