@@ -17,8 +17,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A state directory on a machine without containers."""
     monkeypatch.setattr(cgroups, "find", lambda state: tmp_path / "cgroup2")
     monkeypatch.setattr(network, "NAMESPACES", tmp_path / "netns")
-    monkeypatch.setattr(prerequisites, "raise_inotify_limit", lambda: False)
-    monkeypatch.setattr(prerequisites, "heed_priorities", lambda: False)
+    monkeypatch.setattr(prerequisites, "adjust_kernel", list)
     monkeypatch.setattr(debian, "install", lambda programs: [])
     (tmp_path / "bed").mkdir()
     return tmp_path / "bed"
@@ -131,18 +130,11 @@ def test_nobody_else_gets_at_a_nodes_disks_and_metadata(state: Path) -> None:
     assert [path.stat().st_mode & 0o777 for path in (state / "nodes", file.parent, file)] == [0o700, 0o700, 0o600]
 
 
-def test_the_inotify_limit_is_raised_once(tmp_path: Path) -> None:
-    limit = tmp_path / "limit"
-    limit.write_text("128\n")
-    assert prerequisites.raise_inotify_limit(limit, 1024)
-    assert not prerequisites.raise_inotify_limit(limit, 1024)
-    assert not prerequisites.raise_inotify_limit(tmp_path / "none", 1024)
-
-
-def test_priorities_are_heeded_from_then_on(tmp_path: Path) -> None:
-    setting = tmp_path / "setting"
-    setting.write_text("1\n")
-    assert prerequisites.heed_priorities(setting)
-    assert setting.read_text() == "0\n"
-    assert not prerequisites.heed_priorities(setting)
-    assert not prerequisites.heed_priorities(tmp_path / "none")
+def test_the_kernel_is_adjusted_once_and_only_where_it_has_the_setting(tmp_path: Path) -> None:
+    instances, autogroup, none = tmp_path / "instances", tmp_path / "autogroup", tmp_path / "none"
+    instances.write_text("128\n")
+    autogroup.write_text("1\n")
+    assert prerequisites.adjust_kernel(instances, none) == [f"raised {instances} to 1024"]
+    assert prerequisites.adjust_kernel(instances, autogroup) == [f"set {autogroup} to 0"]
+    assert prerequisites.adjust_kernel(instances, autogroup) == []
+    assert autogroup.read_text() == "0\n"

@@ -87,7 +87,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Server:
     monkeypatch.setattr(galera.units, "properties", server.properties)
     monkeypatch.setattr(galera.galera_actions, "BOOTSTRAP_ONCE", tmp_path / "wsrep-new-cluster")
     monkeypatch.setattr(galera.galera_actions, "kill", server.kill)
-    monkeypatch.setattr(galera.galera_actions, "start", lambda unit, position: server.done.append(f"start at {position}"))
+    monkeypatch.setattr(galera.galera_actions, "start", lambda unit, at: server.done.append(f"start at {at}"))
     monkeypatch.setattr(galera.time, "monotonic", lambda: server.now)
     monkeypatch.setattr(galera, "member", lambda context, facts: facts)
     return server

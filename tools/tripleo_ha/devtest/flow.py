@@ -68,10 +68,8 @@ def up(state: Path, wish: Wish, progress: Progress) -> Bed:
     progress.say(f"state and log in {state}")
     if packages := debian.install(prerequisites.PROGRAMS):
         progress.say(f"installed {', '.join(packages)}")
-    if prerequisites.raise_inotify_limit():
-        progress.say(f"raised {prerequisites.INSTANCES} to {prerequisites.INSTANCES_NEEDED}, until the next boot")
-    if prerequisites.heed_priorities():
-        progress.say(f"set {prerequisites.AUTOGROUP} to 0, until the next boot")
+    for change in prerequisites.adjust_kernel():
+        progress.say(f"{change}, until the next boot")
     with progress.step("image"):
         root, checksum = image(wish, progress)
     if record is None:

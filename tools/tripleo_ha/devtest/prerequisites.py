@@ -25,27 +25,24 @@ INSTANCES_NEEDED = 1024
 """A node's systemd, udev, D-Bus and getty take 8 ; the kernel's 128 are for all that root runs."""
 
 
-def raise_inotify_limit(file: Path = INSTANCES, needed: int = INSTANCES_NEEDED) -> bool:
-    """Let root have enough inotify instances for the nodes, and return whether the limit had to be raised."""
-    if not file.exists() or int(file.read_text()) >= needed:
-        return False
-    file.write_text(f"{needed}\n")
-    return True
-
-
 AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
+"""With autogroups the kernel compares sessions, and every service of a node is one (sched(7), "The autogroup feature").
+MariaDB then counts no more than a logger, and all clients of a session together no more than either."""
 
 
-def heed_priorities(file: Path = AUTOGROUP) -> bool:
-    """Have the kernel compare the priorities of all processes, and return whether it did not before.
+def adjust_kernel(instances: Path = INSTANCES, autogroup: Path = AUTOGROUP) -> list[str]:
+    """Let root have enough inotify instances, and have all processes compared by their own priority.
 
-    With autogroups it compares sessions first, and every service of a node is one (sched(7), "The autogroup feature").
-    Then MariaDB counts no more than a logger, and all clients of a session together no more than either.
+    :return: what had to be changed, in words.
     """
-    if not file.exists() or file.read_text().strip() == "0":
-        return False
-    file.write_text("0\n")
-    return True
+    changes = []
+    if instances.exists() and int(instances.read_text()) < INSTANCES_NEEDED:
+        instances.write_text(f"{INSTANCES_NEEDED}\n")
+        changes.append(f"raised {instances} to {INSTANCES_NEEDED}")
+    if autogroup.exists() and autogroup.read_text().strip() != "0":
+        autogroup.write_text("0\n")
+        changes.append(f"set {autogroup} to 0")
+    return changes
 
 
 def check_root() -> None:
