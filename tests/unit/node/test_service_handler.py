@@ -276,3 +276,33 @@ def test_a_row_of_a_table_is_evidence(context: Context, monkeypatch: pytest.Monk
     assert asked == [("SELECT 1 FROM `api`.`cells` WHERE `name` = %s AND `disabled` = %s LIMIT 1", ("one", 2))]
     assert not holds("cells", name="two", disabled=2)
     assert not holds("nothing", name="one")
+
+
+@pytest.mark.parametrize(
+    ("new", "order"),
+    [
+        (True, ["stopped", "user", "started", "running", "answers", "catalogue"]),
+        (False, ["stopped", "started", "answers", "running", "user", "catalogue"]),
+    ],
+)
+def test_keystone_knows_a_user_before_its_programs_start_for_the_first_time(
+    context: Context, monkeypatch: pytest.MonkeyPatch, new: bool, order: list[str]
+) -> None:
+    done: list[str] = []
+
+    def once(context: Context, row: Row, when: str) -> bool:
+        done.append(when)
+        return new
+
+    def step(name: str, returns: str = "") -> Any:
+        return lambda *told, **options: [done.append(name), returns][1]
+
+    for name in ("write_keys", "write_timers"):
+        monkeypatch.setattr(service, name, lambda *told: None)
+    monkeypatch.setattr(service, "do_once", once)
+    monkeypatch.setattr(service.units, "ensure", step("started", "started"))
+    monkeypatch.setattr(service, "wait_for_answers", step("answers"))
+    monkeypatch.setattr(service.identity, "ensure", step("user"))
+    monkeypatch.setattr(service.identity, "register", step("catalogue"))
+    service.converge(context, Row("glance", "glance", "", units=(Unit("glance-api.service"),)))
+    assert done == order

@@ -22,7 +22,7 @@ TIMEOUT = 15.0
 WAIT = 300.0
 INTERVAL = 1.0
 OTHERS_INTERVAL = 3.0
-"""Seconds between two looks at what the first node is to make. A look costs Keystone more than it costs to make it."""
+"""Seconds between two looks at what the first node is to make; those that ask Keystone cost it more than the making."""
 SHARED_S = 20.0
 """Seconds that a token of the administrator is used for; the shortest that Keystone may be told to issue last 60."""
 REFUSED = (401, 403)
@@ -111,9 +111,13 @@ def ensure(context: Context, row: Row) -> None:
         return
     _ensure_roles(context, row, row.identity.known_roles)
     settings = context.metadata[row.metadata]
-    _ensure_user(context, row, _User(row.identity.user, settings["service_password"], row.identity.roles))
+    users = [_User(row.identity.user, settings["service_password"], row.identity.roles)]
     if domain := row.identity.domain:
-        _ensure_user(context, row, _User(domain.user, settings["domain_password"], ("admin",), domain.name))
+        users.append(_User(domain.user, settings["domain_password"], ("admin",), domain.name))
+    for user in users:
+        _ensure_user(context, row, user)
+    if context.cluster.i_am_first:
+        context.publish(row.service, users=[user.name for user in users])
 
 
 @dataclass(frozen=True)
@@ -148,8 +152,16 @@ def _ensure_user(context: Context, row: Row, user: _User) -> None:
         call = _as_admin(context)
         _persist(f"Keystone to make the user {user.name}", partial(user.make, call))
         context.changed(f"{row.service}: user {user.name} in Keystone")
+    else:
+        made = partial(_made_by_first, context, row, user)
+        wait_for(f"the first controller to make the user {user.name}", made, timeout=WAIT, interval=OTHERS_INTERVAL)
     what = f"Keystone to issue a token to {user.name} with its roles"
     wait_for(what, as_wanted, timeout=WAIT, interval=OTHERS_INTERVAL)
+
+
+def _made_by_first(context: Context, row: Row, user: _User) -> bool:
+    told = context.peer(context.cluster.nodes[0]) or {}
+    return user.name in told.get("published", {}).get(row.service, {}).get("users", [])
 
 
 def _ensure_roles(context: Context, row: Row, roles: tuple[str, ...]) -> None:

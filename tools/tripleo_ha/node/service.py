@@ -34,6 +34,9 @@ def converge(context: Context, row: Row) -> None:
         write_file(Path(name), text, mode=0o644)
     write_timers(context, row)
     new = do_once(context, row, "stopped")
+    if new:
+        # Some programs end when Keystone refuses them. Where it knows them they need not wait for its word.
+        identity.ensure(context, row)
     wait, its_turn = partial(rolling.wait_turn, context, row), partial(rolling.is_my_turn, context)
     outcomes = {units.ensure(context, row, unit, before_restart=wait, is_my_turn=its_turn) for unit in row.units}
     loads = bool(outcomes - {"unchanged"})
@@ -43,7 +46,8 @@ def converge(context: Context, row: Row) -> None:
     do_once(context, row, "running")
     if loads and new:
         wait_for_answers(context, row)
-    identity.ensure(context, row)
+    if not new:
+        identity.ensure(context, row)
     identity.register(context, row)
 
 
