@@ -26,7 +26,7 @@ from tripleo_ha.verify.runner import KEYSTONE_PORT, Target, trial_account
 from tripleo_ha.waiting import wait_for
 
 OPERATION_S = 1.0
-"""A client gives an operation up after this long and tries again on a new connection."""
+"""A client gives an operation up after this long and tries again on a new connection; a token may take twice that."""
 RETRY_S = 0.05
 ELSEWHERE_S = 120.0
 """Each operation is bounded by itself; this is for many of them."""
@@ -85,12 +85,13 @@ class SqlWriter:
     address: str
     port: int
     account: Account
+    patience: float = OPERATION_S
     _connection: "pymysql.connections.Connection[Any] | None" = None
 
     def __call__(self, identity: str) -> None:
         """Insert a row."""
         if self._connection is None:
-            self._connection = client.sql(self.address, self.port, self.account, OPERATION_S)
+            self._connection = client.sql(self.address, self.port, self.account, self.patience)
         client.write_row(self._connection, identity, time.time())
 
     def reset(self) -> None:
@@ -109,15 +110,16 @@ class Publisher:
     port: int
     account: Account
     queue: str
+    patience: float = OPERATION_S
     _connection: Any = None
     _channel: Any = None
 
     def __call__(self, identity: str) -> None:
         """Publish a message and wait for the broker's confirmation."""
         if self._channel is None:
-            self._connection = client.broker(self.address, self.port, self.account, OPERATION_S)
+            self._connection = client.broker(self.address, self.port, self.account, self.patience)
             self._channel = self._connection.channel()
-        client.publish(self._channel, self.queue, identity, OPERATION_S)
+        client.publish(self._channel, self.queue, identity, self.patience)
 
     def reset(self) -> None:
         """Drop the connection without a word to the broker."""
@@ -134,10 +136,11 @@ class TokenIssuer:
     port: int
     password: str = field(repr=False)
     trust: client.Trust | None = None
+    patience: float = OPERATION_S
 
     def __call__(self, identity: str) -> None:
         """Have a token issued."""
-        client.issue_token(self.address, self.port, self.password, 2 * OPERATION_S, self.trust)
+        client.issue_token(self.address, self.port, self.password, 2 * self.patience, self.trust)
 
     def reset(self) -> None:
         """Nothing is kept."""
@@ -264,9 +267,10 @@ class Watch(Loops):
 
 
 @contextlib.contextmanager
-def watching(target: Target, settle: float = 90) -> Iterator[Watch]:
+def watching(target: Target, patience: float = OPERATION_S, settle: float = 90) -> Iterator[Watch]:
     """Have the clients at work for the time of the ``with`` statement; they all succeed when it is entered.
 
+    :param patience: seconds that an operation may take; what waits for a node that died should not wait long.
     :param settle: seconds within which they must.
     :raises TimedOut: they did not.
     """
@@ -276,10 +280,10 @@ def watching(target: Target, settle: float = 90) -> Iterator[Watch]:
         enter = target.transport.enter
         elsewhere(enter, _declare, target.vip(CONTROL), ports["amqp"], account, queue)
         password = target.metadata["keystone"]["admin_password"]
-        issuer = TokenIssuer(target.vip(PUBLIC), KEYSTONE_PORT, password, target.keystone_trust())
+        issuer = TokenIssuer(target.vip(PUBLIC), KEYSTONE_PORT, password, target.keystone_trust(), patience)
         loops = (
-            Loop(SQL, SqlWriter(target.vip(CONTROL), ports["mysql"], account), 0.05, enter),
-            Loop(AMQP, Publisher(target.vip(CONTROL), ports["amqp"], account, queue), 0.05, enter),
+            Loop(SQL, SqlWriter(target.vip(CONTROL), ports["mysql"], account, patience), 0.05, enter),
+            Loop(AMQP, Publisher(target.vip(CONTROL), ports["amqp"], account, queue, patience), 0.05, enter),
             Loop(TOKEN, issuer, 0.25, enter),
         )
         watch = Watch(loops, target, account, queue)
