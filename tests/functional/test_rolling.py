@@ -21,6 +21,8 @@ from tripleo_ha.waiting import wait_for
 
 ROLLED_S = 900.0
 WORKING_S = 120.0
+PATIENT_S = 10.0
+"""So long a client waits for an answer where a change must not be noticed: what is slow shows as a gap."""
 QUIET_S = 5.0
 LIMITS = {SQL: 5.0, AMQP: 5.0, TOKEN: 5.0}
 """Longest gap, in seconds, that says a change rolled: all at once would take longer. How much shorter it is depends on
@@ -82,9 +84,15 @@ def quiet(watch: Watch) -> Iterator[dict[str, Gap]]:
     yield watch.gaps(since)
 
 
-def failures(watch: Watch, since: float) -> dict[str, int]:
-    """Return how many operations of each client failed."""
-    return {loop.name: sum(bool(each.error) for each in loop.samples if each.ended >= since) for loop in watch.loops}
+def failures(watch: Watch, since: float) -> dict[str, list[str]]:
+    """Return why operations of each client failed, those of clients with failures only."""
+    outcomes = {loop.name: [each.error for each in loop.samples if each.ended >= since] for loop in watch.loops}
+    return {name: [error for error in errors if error] for name, errors in outcomes.items() if any(errors)}
+
+
+def reasons(failed: dict[str, list[str]]) -> str:
+    """Return how many operations failed, and why, for a person."""
+    return "; ".join(f"{name} {len(errors)} ({', '.join(sorted(set(errors)))})" for name, errors in failed.items())
 
 
 def too_long(gaps: dict[str, Gap], usual: dict[str, Gap]) -> dict[str, str]:
@@ -96,12 +104,12 @@ def too_long(gaps: dict[str, Gap], usual: dict[str, Gap]) -> dict[str, str]:
     }
 
 
-def roll(bed: Bed, target: Target, what: str, change: Change, summary: Summary) -> tuple[float, dict[str, int]]:
-    """Give a change to all nodes under load; return when, and how many operations failed.
+def roll(bed: Bed, target: Target, what: str, change: Change, summary: Summary) -> tuple[float, dict[str, list[str]]]:
+    """Give a change to all nodes under load; return when, and why operations of clients failed that can wait.
 
     :raises AssertionError: something acknowledged was lost, or a gap was too long.
     """
-    with watching(target) as watch, quiet(watch) as usual:
+    with watching(target, PATIENT_S) as watch, quiet(watch) as usual:
         since = time.monotonic()
         hand(bed, change)
         bed.wait_converged(timeout=ROLLED_S)
@@ -109,8 +117,7 @@ def roll(bed: Bed, target: Target, what: str, change: Change, summary: Summary) 
         watch.wait_working(since, WORKING_S)
         gaps, failed = watch.gaps(since), failures(watch, since)
         lost = watch.lost()
-    counted = ", ".join(f"{name} {count}" for name, count in failed.items() if count)
-    summary.tell(what, f"{took:.0f} s; longest gaps {describe(gaps)}; failed: {counted or 'none'}")
+    summary.tell(what, f"{took:.0f} s; longest gaps {describe(gaps)}; failed: {reasons(failed) or 'none'}")
     assert lost == {}, "acknowledged, and not there"
     assert too_long(gaps, usual) == {}
     return since, failed
@@ -139,7 +146,7 @@ def test_a_limit_of_rabbitmq_rolls(target: Target, bed: Bed, summary: Summary) -
 
     since, failed = roll(bed, target, "a limit of RabbitMQ changed on all nodes", change, summary)
     assert_one_after_the_other(windows(bed, RABBITMQ), since)
-    assert (failed[SQL], failed[TOKEN]) == (0, 0)
+    assert failed.keys() <= {AMQP}, failed
     assert_good(target)
 
 
@@ -147,6 +154,7 @@ def test_a_change_that_the_first_node_cannot_bear_stops_there(target: Target, be
     first, *others = (node.name for node in bed.nodes)
     good = {node.name: copy.deepcopy(bed.metadata(node.name)) for node in bed.nodes}
     option = "innodb_page_size"
+    another = 176 if good[first]["mysql"].get("innodb_buffer_pool_mb") != 176 else 192
 
     def spoil(document: Document) -> None:
         # Well formed, and no server starts with it on the data that is there.
@@ -169,11 +177,13 @@ def test_a_change_that_the_first_node_cannot_bear_stops_there(target: Target, be
         watch.wait_working(time.monotonic(), WORKING_S)
         stopped = watch.gaps(since)
         now = {window.node: window.started for window in windows(bed, MARIADB)}
-        kept = everywhere(bed, ["sh", "-c", f"grep -rl {option} /etc/mysql | wc -l"], timeout=30)
+        for name in others:
+            # Its runs go on; for a moment in each, the new configuration is where MariaDB's own check reads it.
+            wait_for(f"{name} to keep its files", lambda name=name: not named(bed, name, option), timeout=WORKING_S)  # type: ignore[misc]
         corrected = time.monotonic()
         for node in bed.nodes:
             document = copy.deepcopy(good[node.name])
-            document["mysql"]["innodb_buffer_pool_mb"] = 176
+            document["mysql"]["innodb_buffer_pool_mb"] = another
             bed.push(node.name, document)
         bed.wait_converged(timeout=ROLLED_S)
         watch.wait_working(corrected, WORKING_S)
@@ -182,7 +192,6 @@ def test_a_change_that_the_first_node_cannot_bear_stops_there(target: Target, be
     summary.tell("a change that the first node cannot bear", f"stops there, {describe(stopped)}")
     summary.tell("the corrected change", describe(gaps))
     assert {name: now[name] for name in others} == {name: processes[name] for name in others}
-    assert {name: kept[name][2].strip() for name in others} == dict.fromkeys(others, "0")
     assert lost == {}
     assert_one_after_the_other([window for window in windows(bed, MARIADB) if window.node != first], corrected)
     assert_good(target)
@@ -205,14 +214,18 @@ def test_what_mariadb_itself_refuses_stops_nobody(target: Target, bed: Bed, summ
             timeout=ROLLED_S,
             interval=2,
         )
-    kept = everywhere(bed, ["sh", "-c", f"grep -rl {option} /etc/mysql | wc -l"], timeout=30)
-    assert {output.strip() for _, _, output in kept.values()} == {"0"}
+    assert {node.name: named(bed, node.name, option) for node in bed.nodes} == dict.fromkeys(good, "")
     for name, document in good.items():
         bed.push(name, document)
     bed.wait_converged(timeout=ROLLED_S)
     assert [window.started for window in windows(bed, MARIADB)] == [window.started for window in before]
     summary.tell("an option that MariaDB does not know", "refused by all, nobody restarted")
     assert_good(target)
+
+
+def named(bed: Bed, node: str, option: str) -> str:
+    """Return MariaDB's option files on a node that name an option, one a line."""
+    return bed.exec(node, ["grep", "-rl", option, "/etc/mysql"], timeout=30, check=False).stdout
 
 
 def said(bed: Bed, node: str) -> str:
@@ -233,8 +246,7 @@ def test_the_serving_node_stopped_in_good_order(target: Target, bed: Bed, summar
             bed.power_on(node)
             bed.wait_converged(timeout=ROLLED_S)
             lost = watch.lost()
-        counted = ", ".join(f"{name} {count}" for name, count in failed.items())
-        summary.tell(f"{node}, which serves, shut down in {took:.0f} s", f"{describe(gaps)}; failed: {counted}")
+        summary.tell(f"{node}, which serves, shut down in {took:.0f} s", f"{describe(gaps)}; failed: {reasons(failed)}")
         assert lost == {}
         assert too_long(gaps, usual) == {}
         assert_good(target)
@@ -279,7 +291,7 @@ def test_a_secret_is_rotated(section: str, key: str, target: Target, bed: Bed, s
     since, failed = roll(bed, target, f"{section}.{key} rotated", fresh(section, key), summary)
     if key == "database_password":
         assert_one_after_the_other(windows(bed, "keystone.service"), since)
-    assert failed == dict.fromkeys(failed, 0)
+    assert failed == {}
     assert_good(target_of(bed))
     assert_no_former_passwords(bed)
 
@@ -321,7 +333,7 @@ def test_all_secrets_are_rotated_at_once_and_tokens_of_before_stay_valid(
     _, failed = roll(bed, target, "all secrets rotated at once", change, summary)
     seen = in_client(target, lambda: client.validate_token(address, KEYSTONE_PORT, token, 1, trust))
     assert set(seen.statuses) == {200}
-    assert (failed[SQL], failed[TOKEN]) == (0, 0)
+    assert failed.keys() <= {AMQP}, failed
     assert_good(target_of(bed))
     assert_no_former_passwords(bed)
 
