@@ -57,7 +57,7 @@ def test_clients_resume_while_it_is_verified_and_are_waited_for_after_that() -> 
 def test_a_check_that_is_not_good_is_told_and_verified_again_after_a_pause() -> None:
     ground = Ground([], [BAD], [])
     whole = ground.recover()
-    assert whole.found == ("units",)
+    assert whole.found == (f"units: {BAD.evidence}",)
     assert ground.verifications[1] - ground.verifications[0] >= 3 + 3, "half of the time at most"
 
 

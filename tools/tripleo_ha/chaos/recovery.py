@@ -15,7 +15,8 @@ CLIENTS, VERIFICATION = "clients", "verification"
 class Whole:
     """When full redundancy was reached (seconds of ``time.monotonic()``), and what that had to wait for.
 
-    ``waited``: seconds by what was still lacking. ``found``: the checks of a verification that were not good at first.
+    ``waited``: seconds by what was still lacking. ``found``: the checks of a verification that were not good at first,
+    each with what it said then.
     """
 
     at: float
@@ -48,7 +49,7 @@ class Recovery:
         self._clock = clock
         self._counted = clock()
         self._waited: dict[str, float] = {}
-        self._found: dict[str, None] = {}
+        self._found: dict[str, str] = {}
         self._good = False
         self._again = -inf
 
@@ -58,7 +59,9 @@ class Recovery:
         now = self._clock()
         self._waited[what] = self._waited.get(what, 0.0) + now - self._counted
         self._counted = now
-        return None if self.reason else Whole(now, self._waited, tuple(self._found))
+        if self.reason:
+            return None
+        return Whole(now, self._waited, tuple(f"{name}: {evidence}" for name, evidence in self._found.items()))
 
     def _lacking(self) -> tuple[str, str]:
         for what, ask in self._cheap.items():
@@ -76,7 +79,7 @@ class Recovery:
             return VERIFICATION, _said(self._late)
         ended = self._clock()
         self._again = ended + rest_after(ended - began)
-        self._found.update((result.name, None) for result in bad)
+        self._found = {result.name: result.evidence for result in bad} | self._found
         return VERIFICATION, "; ".join(f"{result.name}: {result.evidence}" for result in bad)
 
 

@@ -356,7 +356,7 @@ class _Doing:
         waited = sorted(whole.waited.items(), key=lambda each: -each[1])
         self.ground.note("waited for (s)", ", ".join(f"{what} {seconds:.1f}" for what, seconds in waited))
         if whole.found:
-            self.ground.note("a verification found", ", ".join(whole.found))
+            self.ground.note("a verification found", "; ".join(whole.found))
 
     def _recover(self) -> None:
         try:
