@@ -52,6 +52,20 @@ def test_only_waiting_sockets_are_told_with_their_owners(proc: Path) -> None:
     )
 
 
+def test_a_file_closed_meanwhile_hides_no_socket_of_its_process(proc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (proc / "10" / "fd" / "4").symlink_to("socket:[501]")
+    first, _ = (proc / "10" / "fd").iterdir()
+    readlink = Path.readlink
+
+    def vanished(path: Path) -> Path:
+        if path == first:
+            raise FileNotFoundError
+        return readlink(path)
+
+    monkeypatch.setattr(Path, "readlink", vanished)
+    assert Socket("tcp", "192.0.2.11", 3306, ("mariadbd",)) in procfs.sockets(proc)
+
+
 def test_an_ipv4_address_on_an_ipv6_socket_is_told_as_ipv4(proc: Path) -> None:
     mapped = "0000000000000000FFFF00000B0200C0"
     (proc / "net" / "tcp6").write_text(HEADER + table_line(f"{mapped}:0016", "0A", 900))

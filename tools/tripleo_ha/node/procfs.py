@@ -4,6 +4,7 @@ import ipaddress
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,13 +102,20 @@ def _owners(proc: Path, inodes: set[str]) -> dict[str, set[str]]:
         if not entry.name.isdigit():
             continue
         try:
-            for handle in (entry / "fd").iterdir():
-                inode = wanted.get(str(handle.readlink()))
-                if inode:
-                    owners.setdefault(inode, set()).add(_name((entry / "stat").read_text()))
+            if held := {wanted[target] for target in _open(entry) if target in wanted}:
+                name = _name((entry / "stat").read_text())
+                for inode in held:
+                    owners.setdefault(inode, set()).add(name)
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
     return owners
+
+
+def _open(entry: Path) -> Iterator[str]:
+    """Go through what a process has open; a file that it closes meanwhile hides none of the others."""
+    for handle in (entry / "fd").iterdir():
+        with suppress(FileNotFoundError):
+            yield str(handle.readlink())
 
 
 def _name(stat: str) -> str:
