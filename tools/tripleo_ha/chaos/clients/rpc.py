@@ -43,7 +43,7 @@ class Caller(Worker):
     """Calls a method of whichever server takes it; a call that was not answered is made again with its id."""
 
     workload = Workload.RPC
-    period = 0.1
+    period = 0.2
 
     def __init__(self, process: int, client: Any) -> None:
         super().__init__(process)

@@ -156,6 +156,8 @@ class Validator(TokenWorker):
     """Has the token that was issued last validated, on the authority of the one that the password gave."""
 
     workload = Workload.TOKEN_VALIDATE
+    # The issuer tells how long Keystone is away; this one tells whether what it issues is good.
+    period = 1.0
 
     def once(self) -> None:
         """Have it validated once."""
