@@ -296,7 +296,8 @@ def test_the_positive_control_says_whether_the_checker_sees_lost_updates() -> No
 @pytest.mark.parametrize("isolation", [Isolation.SNAPSHOT, Isolation.READ_COMMITTED])
 def test_ten_times_the_operations_take_about_ten_times_as_long(isolation: Isolation) -> None:
     few, many = (_seconds(isolation, number) for number in (1000, 10000))
-    assert many <= 15 * max(few, 0.02)
+    # A hundred times would be the square; ten times as much no longer fits into a processor's cache.
+    assert many <= 30 * max(few, 0.02)
 
 
 def _seconds(isolation: Isolation, number: int) -> float:
