@@ -33,6 +33,7 @@ ORDER = (
     "test_faults",
     "test_fencing",
     "test_chaos",
+    "test_upgrade",
     "test_scale",
     "test_services",
     "test_apis",

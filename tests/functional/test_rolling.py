@@ -109,10 +109,21 @@ def roll(bed: Bed, target: Target, what: str, change: Change, summary: Summary) 
 
     :raises AssertionError: something acknowledged was lost, or a gap was too long.
     """
-    with watching(target, PATIENT_S) as watch, quiet(watch) as usual:
-        since = time.monotonic()
+
+    def act() -> None:
         hand(bed, change)
         bed.wait_converged(timeout=ROLLED_S)
+
+    return under_load(target, what, act, summary)
+
+
+def under_load(
+    target: Target, what: str, act: Callable[[], None], summary: Summary
+) -> tuple[float, dict[str, list[str]]]:
+    """As :func:`roll`, of whatever ``act`` does until it returns."""
+    with watching(target, PATIENT_S) as watch, quiet(watch) as usual:
+        since = time.monotonic()
+        act()
         took = time.monotonic() - since
         watch.wait_working(since, WORKING_S)
         gaps, failed = watch.gaps(since), failures(watch, since)

@@ -87,12 +87,18 @@ def _built(
     say(f"building {' '.join(elements)} as {', '.join(formats)}; log: {log}")
     tar = _disk_image_create(output, log, formats, elements)
     steps = timings(log.read_text(errors="replace").splitlines())
-    root = output / f"root-{wanted[:12]}"
     unpacking = time.monotonic()
+    fresh = output / "root.new"
     with ThreadPoolExecutor(1) as beside:
         summing = beside.submit(_sha256, tar)
-        _unpack(tar, root)
+        _unpack(tar, fresh)
         checksum = summing.result()
+    # By what is in it: a test bed may still run on another image of the same inputs.
+    root = output / f"root-{checksum[:12]}"
+    if root.exists():
+        shutil.rmtree(fresh)
+    else:
+        fresh.rename(root)
     _prune(output, root)
     steps["unpack and checksum"] = time.monotonic() - unpacking
     steps["all"] = time.monotonic() - began
@@ -208,11 +214,7 @@ def _prune(output: Path, newest: Path) -> None:
 
 
 def _unpack(tar: Path, root: Path) -> None:
-    fresh = root.with_suffix(".new")
-    if fresh.exists():
-        shutil.rmtree(fresh)
-    fresh.mkdir()
-    run(["tar", "-C", str(fresh), "--xattrs", "--xattrs-include=*", "--numeric-owner", "-xf", str(tar)], timeout=600)
     if root.exists():
         shutil.rmtree(root)
-    fresh.rename(root)
+    root.mkdir()
+    run(["tar", "-C", str(root), "--xattrs", "--xattrs-include=*", "--numeric-owner", "-xf", str(tar)], timeout=600)

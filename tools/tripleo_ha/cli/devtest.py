@@ -63,11 +63,20 @@ def _add_whole(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         action=argparse.BooleanOptionalAction,
         help="give each node a BMC, by which the others power-cycle it when it is lost (default: with fencing)",
     )
-    up.add_argument("--image-root", type=Path, help=argparse.SUPPRESS)
     scale = _verb(verbs, "scale", _scale, "change the number of controllers; data is kept", locks=True)
     scale.add_argument("scale", metavar="N", help=CONTROLLERS)
+    upgrade = _verb(
+        verbs,
+        "upgrade",
+        _upgrade,
+        "bring the image up to date on one controller after the other, while the others serve; data is kept",
+        locks=True,
+    )
+    for parser in (up, upgrade):
+        parser.add_argument("--image-root", type=Path, help=argparse.SUPPRESS)
     for parser in (up, scale):
         parser.add_argument("--allow-even", action="store_true", help="accept an even number of controllers")
+    for parser in (up, scale, upgrade):
         parser.add_argument("--no-verify", action="store_true", help="leave out the verification")
         parser.add_argument(
             "--timeout",
@@ -188,6 +197,14 @@ def _scale(arguments: argparse.Namespace, state: Path) -> int:
     progress = _progress(state)
     with progress.keeping(state / "timeline.json"):
         bed = flow.scale(Bed.open(state), arguments.scale, arguments.timeout, progress)
+        return _prove(bed, arguments.no_verify, progress)
+
+
+def _upgrade(arguments: argparse.Namespace, state: Path) -> int:
+    progress = _progress(state)
+    wish = flow.Wish(image_root=arguments.image_root, timeout=arguments.timeout)
+    with progress.keeping(state / "timeline.json"):
+        bed = flow.upgrade(Bed.open(state), wish, progress)
         return _prove(bed, arguments.no_verify, progress)
 
 

@@ -154,7 +154,7 @@ class Bed:
     def _boot(self, node: str) -> None:
         target = self.node(node)
         network.create(self.netns)
-        container.prepare(target, Path(self.record.image_root))
+        container.prepare(target, self.image(node))
         boot = container.boot_argv(target, f"{self.netns}-{target.index}", machine_id(self.state, target))
         container.start(target, self._cgroup(node), self.netns, boot)
 
@@ -232,6 +232,14 @@ class Bed:
         if self.powered(node):
             raise UsageError(f"{target.name} is on", "`devtest power-off` cuts its power")
         container.wipe(target)
+
+    def image(self, node: str) -> Path:
+        """Return the root of the image that the node boots from: the bed's, but in the middle of an upgrade."""
+        return container.image_of(self.node(node)) or Path(self.record.image_root)
+
+    def reimage(self, node: str, image_root: Path) -> None:
+        """Have a node that is off boot from another image; what is on its state disk stays."""
+        container.reimage(self.node(node), image_root)
 
     def push(self, node: str, metadata: Mapping[str, Any]) -> bool:
         """Hand a node new metadata and have its agent collect it now; return whether it was new.

@@ -127,6 +127,19 @@ def prepare(node: BedNode, image_root: Path) -> None:
     (node.directory / "addresses").write_text("\n".join(network.node_lines(node)) + "\n")
 
 
+def image_of(node: BedNode) -> Path | None:
+    """Return the root of the image beneath what is on the node's system disk, or None of one that never booted."""
+    link = node.directory / "image"
+    return link.readlink() if link.is_symlink() else None
+
+
+def reimage(node: BedNode, image_root: Path) -> None:
+    """Put another image on the system disk of a node that is off; its state stays."""
+    furnish(node)
+    disk.empty(node, ["upper", "work"])
+    prepare(node, image_root)
+
+
 def wipe(node: BedNode) -> None:
     """Empty the state disk of a node that is off."""
     disk.empty(node, ["state"])

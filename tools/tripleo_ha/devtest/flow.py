@@ -21,6 +21,7 @@ from tripleo_ha.devtest import (
     handing,
     network,
     prerequisites,
+    proof,
     storage,
     store,
 )
@@ -78,7 +79,7 @@ def up(state: Path, wish: Wish, progress: Progress) -> Bed:
         record = store.Record(str(root), checksum, names, disk_mb=disk.size(wish.disk_mb), fencing=fencing)
         store.save(state, record)
     elif checksum != record.image_checksum:
-        record = upgrade(Bed(state, record), root, checksum, progress)
+        record = change_image(Bed(state, record), root, checksum, progress)
     if wish.fencing is not None and wish.fencing != record.fencing:
         record = replace(record, fencing=wish.fencing)
         store.save(state, record)
@@ -208,16 +209,52 @@ def cache() -> Path:
     return paths.CHECKOUT / ".build" if paths.in_checkout() else Path("/var/cache/tripleo-ha")
 
 
-def upgrade(bed: Bed, root: Path, checksum: str, progress: Progress) -> store.Record:
-    """Give every node the new image: shut down, what is on its system disk dropped, what is on its state disk kept."""
+def change_image(bed: Bed, root: Path, checksum: str, progress: Progress) -> store.Record:
+    """Put another image on every node's system disk at once, all of them off; what is on its state disk is kept."""
     progress.say("the image has changed: nodes shut down and boot from the new one, their state is kept")
     with ThreadPoolExecutor(max_workers=len(bed.nodes)) as pool:
         running = [node.name for node in bed.nodes if bed.running(node.name)]
         list(pool.map(lambda name: halt(bed, name, progress), running))
     for node in bed.nodes:
         bed.power_off(node.name)
-        disk.empty(node, ["upper", "work"])
-    beside.renew(compute.node(bed.state), bed.cgroup)
+        bed.reimage(node.name, root)
+    return image_changed(bed, root, checksum)
+
+
+def upgrade(bed: Bed, wish: Wish, progress: Progress) -> Bed:
+    """Put another image on one controller's system disk after the other, while the others serve; state is kept.
+
+    Each is shut down in order, and has what clients use of it moved first. The next one's turn comes when it has
+    converged and every check holds. Metadata that only the new image knows are handed out when all have it. What an
+    interrupted call left to do, the next one does.
+
+    :raises Failure: a controller did not boot or converge, or the others cannot spare one; those that were not reached
+        keep what they have.
+    """
+    with progress.step("image"):
+        root, checksum = image(wish, progress)
+    for name in [node.name for node in bed.nodes if bed.image(node.name) != root and not bed.running(node.name)]:
+        bed.power_off(name)
+        bed.reimage(name, root)
+    bed = settle(bed, wish.timeout, progress)
+    former = [node.name for node in bed.nodes if bed.image(node.name) != root]
+    if not former:
+        progress.say("every controller has this image")
+    for name in former:
+        proof.require(bed, f"before {name} is shut down")
+        with progress.step(name):
+            halt(bed, name, progress)
+            bed.power_off(name)
+            bed.reimage(name, root)
+            bed.power_on(name)
+            bed.wait_converged([name], timeout=wish.timeout, tell=progress.node)
+    return settle(Bed(bed.state, image_changed(bed, root, checksum)), wish.timeout, progress)
+
+
+def image_changed(bed: Bed, root: Path, checksum: str) -> store.Record:
+    """Remember that the bed's nodes are all to be of that image, and have those beside them boot from it next."""
+    if (root, checksum) != (Path(bed.record.image_root), bed.record.image_checksum):
+        beside.renew(compute.node(bed.state), bed.cgroup)
     record = replace(bed.record, image_root=str(root), image_checksum=checksum)
     store.save(bed.state, record)
     return record

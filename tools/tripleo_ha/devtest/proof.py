@@ -2,6 +2,7 @@
 
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.progress import Progress
+from tripleo_ha.errors import Failure
 
 
 def verify(bed: Bed, progress: Progress) -> int:
@@ -12,3 +13,16 @@ def verify(bed: Bed, progress: Progress) -> int:
     progress.say("verify")
     with progress.step("verify"):
         return verify_bed(bed)
+
+
+def require(bed: Bed, when: str) -> None:
+    """See that every check holds, within the time in which a cluster comes to rest.
+
+    :param when: what it has to hold for, to be told.
+    :raises Failure: naming the checks that do not, with their evidence.
+    """
+    from tripleo_ha.verify.live import SETTLE_S, bed_until_good
+
+    if failed := [result for result in bed_until_good(bed, SETTLE_S) if not result.ok]:
+        lines = [f"  {result.name}: {result.evidence}" for result in failed]
+        raise Failure("\n".join([f"{len(failed)} checks failed {when}:", *lines]))

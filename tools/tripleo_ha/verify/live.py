@@ -16,9 +16,14 @@ SETTLE_S = 60.0
 
 def verify_bed(bed: Bed) -> int:
     """Verify a test bed, which may take a while to settle, print the table, and return 0 when all is good, else 1."""
-    results = until_good(Target.of(BedTransport(bed)), SETTLE_S, waiting_for)
+    results = bed_until_good(bed, SETTLE_S)
     print(table(results, color=sys.stdout.isatty()), flush=True)  # noqa: T201
     return 0 if all(result.ok for result in results) else 1
+
+
+def bed_until_good(bed: Bed, wait: float) -> list[CheckResult]:
+    """As :func:`until_good`, of a test bed, saying on standard error what is not good yet."""
+    return until_good(Target.of(BedTransport(bed)), wait, waiting_for)
 
 
 def until_good(
