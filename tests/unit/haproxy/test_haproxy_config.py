@@ -173,6 +173,28 @@ def test_a_refused_connection_tells_before_the_next_check(mode: str, protocol: s
     assert f"observe layer4 {said} on-marked-down shutdown-sessions" in default
 
 
+@pytest.mark.parametrize(
+    ("interval_ms", "said"),
+    [
+        (100, "inter 100ms fastinter 50ms downinter 100ms"),
+        (1000, "inter 1000ms fastinter 250ms downinter 1000ms"),
+        (30000, "inter 30000ms fastinter 1000ms downinter 3000ms"),
+    ],
+)
+def test_a_server_in_doubt_or_down_is_asked_often(interval_ms: int, said: str) -> None:
+    api = tables.api(vips=("control",))
+    assert api.balance
+    check = dataclasses.replace(api.balance.check, interval_ms=interval_ms)
+    listener = dataclasses.replace(api, balance=dataclasses.replace(api.balance, check=check))
+    (default,) = [line for line in sections(render(listener))["listen api"] if line.startswith("default-server ")]
+    assert f"check {said} " in default
+
+
+def test_an_api_is_not_asked_for_text() -> None:
+    (sent,) = [line for line in sections(render(tables.api()))["listen api"] if line.startswith("http-check send ")]
+    assert " hdr Accept application/json " in f"{sent} "
+
+
 def test_two_listeners_cannot_have_one_port_of_a_virtual_ip() -> None:
     with pytest.raises(Failure, match="one and two both want port 8000 of VIP control"):
         render(tables.api("one"), tables.api("two"))

@@ -29,6 +29,11 @@ RETRIES = 3
 DEAD_CLIENT_S = 10
 DEAD_SERVER_S = 5
 """Silence of the TCP stack at the other end after which a session is given up."""
+LONGEST_FAST_MS = 1000
+LONGEST_DOWN_MS = 3000
+"""A server is asked at least this often while it is in doubt, and while it is down: what is rare is the good news."""
+CHECK_HEADERS = "hdr Accept application/json hdr Connection close"
+"""Asked for text, oslo.middleware compiles a template for each answer, which is most of what a check costs an API."""
 UNCHECKED = "-unchecked"
 UNCHECKED_IDS = 1000
 DIGEST_MARK = "tripleo-ha"
@@ -305,7 +310,7 @@ def _check(check: Check, cluster: Cluster, listener: Listener) -> Iterator[str]:
     control = cluster.virtual_ips.get("control")
     host = _end(control.ip if control else cluster.me.ip, check.port or listener.port)
     yield "    option httpchk"
-    yield f"    http-check send meth GET uri {quote(check.path)} ver HTTP/1.1 hdr Host {host} hdr Connection close"
+    yield f"    http-check send meth GET uri {quote(check.path)} ver HTTP/1.1 hdr Host {host} {CHECK_HEADERS}"
     yield "    http-check expect status 200"
     yield f"    timeout check {check.timeout_ms}ms"
 
@@ -315,8 +320,8 @@ def _servers(listener: Listener, balance: Balance, cluster: Cluster) -> Iterator
     # An API that restarts listens seconds before it answers; the one connection that it refused meanwhile has to tell.
     on_error = "mark-down" if listener.protocol == "http" else "fastinter"
     options = [
-        f"check inter {check.interval_ms}ms fastinter {max(check.interval_ms // 4, 50)}ms",
-        f"downinter {check.interval_ms}ms rise {check.rise} fall {check.fall}",
+        f"check inter {check.interval_ms}ms fastinter {min(max(check.interval_ms // 4, 50), LONGEST_FAST_MS)}ms",
+        f"downinter {min(check.interval_ms, LONGEST_DOWN_MS)}ms rise {check.rise} fall {check.fall}",
         f"observe layer4 error-limit 1 on-error {on_error} on-marked-down shutdown-sessions",
     ]
     if check.port:
