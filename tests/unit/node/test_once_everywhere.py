@@ -114,11 +114,15 @@ def test_controllers_with_another_image_are_seen(monkeypatch: pytest.MonkeyPatch
     (tmp_path / "image.json").write_text('{"id": "new"}')
     images = {"n0": "new", "n1": "old"}
     monkeypatch.setattr(Context, "peer", lambda self, node: {"published": {"controller": {"image": images[node.name]}}})
-    assert not rolling.same_image(context())
+    here = context()
+    assert not rolling.same_image(here)
+    assert [rolling.another_image(here, node) for node in here.cluster.nodes[:2]] == [False, True]
     images["n1"] = "new"
-    assert rolling.same_image(context())
+    assert rolling.same_image(here)
+    assert not rolling.another_image(here, here.cluster.nodes[1])
     monkeypatch.setattr(Context, "peer", lambda self, node: None)
-    assert not rolling.same_image(context())
+    assert not rolling.same_image(here)
+    assert not rolling.another_image(here, here.cluster.nodes[1])
 
 
 def test_a_revision_that_another_depends_on_is_no_head() -> None:

@@ -163,6 +163,12 @@ def test_a_new_run_takes_a_failure_back_and_leaves_a_success(context: Context) -
         assert context.published()[rolling.CONTROLLER]["ok"] is after
 
 
+def test_a_run_that_begins_tells_its_image(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rolling, "image", lambda: "mine")
+    rolling.announce(context)
+    assert context.published()[rolling.CONTROLLER]["image"] == "mine"
+
+
 def test_files_hold_what_runs_until_the_turn_has_come(
     context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,8 @@ import pacemaker_given as given
 import pytest
 
 from tripleo_ha.errors import TimedOut
-from tripleo_ha.node import cib, pacemaker
+from tripleo_ha.node import cib, pacemaker, rolling
+from tripleo_ha.node.context import Context
 from tripleo_ha.run import CommandFailed, Completed
 from tripleo_ha.topology import pacemaker as topology
 
@@ -70,6 +71,19 @@ def no_waiting(monkeypatch):
     monkeypatch.setattr("tripleo_ha.waiting.time", clock)
 
 
+@pytest.fixture(autouse=True)
+def images(monkeypatch):
+    """The image that each other controller tells of, by its name; one that is not here does not answer."""
+    told = {}
+    monkeypatch.setattr(rolling, "image", lambda: "mine")
+
+    def peer(context, node, timeout=2.0):
+        return {"published": {rolling.CONTROLLER: {"image": told[node.name]}}} if node.name in told else None
+
+    monkeypatch.setattr(Context, "peer", peer)
+    return told
+
+
 def base(nodes=3):
     return topology.wanted(given.cluster(nodes), given.metadata(nodes))
 
@@ -97,6 +111,28 @@ def test_a_node_that_is_not_the_first_waits_and_changes_nothing(running):
     with pytest.raises(TimedOut, match=r"controller-0 to configure agent.*add primitive agent"):
         pacemaker.configure(given.context(me=1, rows=(AGENT,)), AGENT, (AGENT,))
     assert cluster.commands == []
+
+
+def test_a_node_waits_for_the_first_one_of_its_own_image(running, images):
+    images["controller-0"] = "mine"
+    running(base())
+    with pytest.raises(TimedOut, match=r"controller-0 to configure agent"):
+        pacemaker.configure(given.context(me=1, rows=(AGENT,)), AGENT, (AGENT,))
+
+
+def test_what_the_first_one_makes_of_another_image_is_left(running, images):
+    images["controller-0"] = "another"
+    cluster = running(base())
+    context = given.context(me=1, rows=(AGENT,))
+    pacemaker.configure(context, AGENT, (AGENT,))
+    assert (cluster.commands, context.changes) == ([], [])
+
+
+def test_the_first_one_configures_what_its_own_image_wants(running, images):
+    images["controller-1"] = images["controller-2"] = "another"
+    cluster = running(base())
+    pacemaker.configure(given.context(rows=(AGENT,)), AGENT, (AGENT,))
+    assert "agent" in topology.resources_in(cluster.live)
 
 
 def test_a_change_that_was_overtaken_is_computed_anew(running):

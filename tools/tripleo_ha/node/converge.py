@@ -112,7 +112,7 @@ def report(context: Context, outcome: Outcome) -> None:
         "skipped": outcome.skipped,
     }
     write_file(CONVERGED, json.dumps(told, indent=2), mode=0o644)
-    context.publish(rolling.CONTROLLER, generation=generation, ok=not outcome.failures, image=rolling.image())
+    context.publish(rolling.CONTROLLER, generation=generation, ok=not outcome.failures)
     if context.changes or not TIMELINE.exists():
         write_file(TIMELINE, json.dumps(outcome.timeline, indent=2), mode=0o644)
     if outcome.failures:

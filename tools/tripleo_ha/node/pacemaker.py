@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 from xml.etree import ElementTree
 
-from tripleo_ha.node import cib, corosync, fencing, units
-from tripleo_ha.node.context import Context
+from tripleo_ha.node import cib, corosync, fencing, rolling, units
+from tripleo_ha.node.context import LOG, Context
 from tripleo_ha.run import run
 from tripleo_ha.table import Row
 from tripleo_ha.topology import pacemaker as topology
@@ -47,6 +47,8 @@ def converge(context: Context, row: Row) -> None:
 def configure(context: Context, row: Row, adds: Sequence[Row]) -> None:
     """Have the live configuration hold what is wanted; the first node applies it, the others wait until it is there.
 
+    While the first runs another image, as in the middle of an upgrade, what it makes of the metadata is what counts.
+
     :param adds: singletons that may run from now on. One that is configured already and still in the table stays.
     :raises TimedOut: it was not applied.
     """
@@ -59,12 +61,15 @@ def configure(context: Context, row: Row, adds: Sequence[Row]) -> None:
     if not missing(cib.on_disk()):
         return
     if not context.cluster.i_am_first:
+        first = context.cluster.nodes[0]
         wait_for(
-            f"{context.cluster.nodes[0].name} to configure {row.service} in Pacemaker",
-            lambda: not missing(cib.on_disk()),
+            f"{first.name} to configure {row.service} in Pacemaker",
+            lambda: not missing(cib.on_disk()) or rolling.another_image(context, first),
             timeout=APPLIED_TIMEOUT,
             why=lambda: "; ".join(missing(cib.on_disk())),
         )
+        if another := missing(cib.on_disk()):
+            LOG.info("%s: left as the image of %s has it: %s", row.service, first.name, "; ".join(another))
         return
     applied: list[str] = []
 

@@ -15,7 +15,8 @@ from tripleo_ha.waiting import wait_for
 
 TURN_TIMEOUT = 600.0
 CONTROLLER = "controller"
-"""What a controller publishes of its whole converge run: its ``generation``, whether it was ``ok``, its ``image``."""
+"""What a controller publishes of its whole converge run: its ``generation``, whether it was ``ok`` (None in the first
+with this generation), and its ``image``."""
 
 Judge = Callable[[Mapping[str, Any]], bool]
 
@@ -51,7 +52,7 @@ def announce(context: Context) -> None:
     except Stopped:
         done = False
     if not done:
-        context.publish(CONTROLLER, generation=wanted, ok=None)
+        context.publish(CONTROLLER, generation=wanted, ok=None, image=image())
 
 
 def all_done(context: Context) -> bool:
@@ -66,9 +67,18 @@ def image() -> str:
 
 
 def same_image(context: Context) -> bool:
-    """Tell whether every other controller last converged with this one's image."""
-    told = [(context.peer(node) or {}).get("published", {}).get(CONTROLLER, {}) for node in context.cluster.peers]
-    return all(each.get("image") == image() for each in told)
+    """Tell whether every other controller tells that it runs this one's image."""
+    return all(_image_of(context, node) == image() for node in context.cluster.peers)
+
+
+def another_image(context: Context, node: Node) -> bool:
+    """Tell whether a controller tells that it runs another image; one that does not answer is given the doubt."""
+    return _image_of(context, node) not in (None, image())
+
+
+def _image_of(context: Context, node: Node) -> str | None:
+    told: Mapping[str, str] = (context.peer(node) or {}).get("published", {}).get(CONTROLLER, {})
+    return told.get("image")
 
 
 def is_my_turn(context: Context) -> bool:

@@ -2,9 +2,10 @@
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from tripleo_ha.devtest.bed import Bed
+from tripleo_ha.verify import nodes
 from tripleo_ha.verify.result import CheckResult
 from tripleo_ha.verify.runner import Target, verify
 from tripleo_ha.verify.transport import BedTransport
@@ -16,29 +17,35 @@ SETTLE_S = 60.0
 
 def verify_bed(bed: Bed) -> int:
     """Verify a test bed, which may take a while to settle, print the table, and return 0 when all is good, else 1."""
-    results = bed_until_good(bed, SETTLE_S)
+    results = until_good(Target.of(BedTransport(bed)), SETTLE_S, waiting_for)
     print(table(results, color=sys.stdout.isatty()), flush=True)  # noqa: T201
     return 0 if all(result.ok for result in results) else 1
 
 
-def bed_until_good(bed: Bed, wait: float) -> list[CheckResult]:
-    """As :func:`until_good`, of a test bed, saying on standard error what is not good yet."""
-    return until_good(Target.of(BedTransport(bed)), wait, waiting_for)
+def spares_one(bed: Bed) -> list[CheckResult]:
+    """Verify a test bed in the middle of an upgrade until it can spare a controller; return what is not good then."""
+    results = until_good(Target.of(BedTransport(bed)), SETTLE_S, waiting_for, but=(nodes.IMAGE,))
+    return [result for result in results if not result.ok and result.name != nodes.IMAGE]
 
 
 def until_good(
-    target: Target, wait: float, tell: Callable[[list[CheckResult]], None] = lambda results: None
+    target: Target,
+    wait: float,
+    tell: Callable[[list[CheckResult]], None] = lambda results: None,
+    but: Collection[str] = (),
 ) -> list[CheckResult]:
     """Verify, again and again for ``wait`` seconds at most, until every check is good; return the last results.
 
     :param tell: called with the results of each verification that is followed by another.
+    :param but: names of checks that need not be good.
     """
     deadline = time.monotonic() + wait
     while True:
         began = time.monotonic()
         results = verify(target)
         rest = rest_after(time.monotonic() - began)
-        if all(result.ok for result in results) or time.monotonic() + rest >= deadline:
+        good = all(result.ok or result.name in but for result in results)
+        if good or time.monotonic() + rest >= deadline:
             return results
         tell(results)
         time.sleep(rest)

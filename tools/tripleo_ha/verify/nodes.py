@@ -26,6 +26,9 @@ SSH = 22
 END_OF_PEM = "-----END CERTIFICATE-----"
 
 
+IMAGE = "image.identity"
+
+
 def answers(told: Mapping[str, NodeFacts | Problem]) -> CheckResult:
     """Every node answered, and could learn all that it was asked for."""
     bad = [f"{node}: {facts.reason}" for node, facts in told.items() if isinstance(facts, Problem)]
@@ -40,10 +43,9 @@ def image(facts: Facts) -> CheckResult:
     identities = {each.node: str(each.image.get("id", "")) for each in facts}
     same = len(set(identities.values())) == 1 and all(identities.values())
     if same:
-        return CheckResult("image.identity", True, f"{len(facts)} nodes run image {next(iter(identities.values()))}")
-    return CheckResult(
-        "image.identity", False, "; ".join(f"{node}: {found or 'no identity'}" for node, found in identities.items())
-    )
+        return CheckResult(IMAGE, True, f"{len(facts)} nodes run image {next(iter(identities.values()))}")
+    told = [f"{node}: {found or 'no identity'}" for node, found in identities.items()]
+    return CheckResult(IMAGE, False, "; ".join(told))
 
 
 def galera(facts: Facts, cluster: Cluster) -> CheckResult:
