@@ -54,6 +54,10 @@ def _lines(wsgi: Wsgi, listener: Listener, ip: str, workers: int) -> Iterator[st
     yield "listen = 100"
     yield "disable-logging = true"
     yield "close-on-exec = true"
+    yield "# A balancer gives up checks that a busy worker is late for: no error of the application's."
+    yield "ignore-sigpipe = true"
+    yield "ignore-write-errors = true"
+    yield "disable-write-exception = true"
     yield f"socket-timeout = {wsgi.silence_s}"
     if wsgi.harakiri_s:
         yield "# A worker that answers nothing for so many seconds is replaced by its master."
