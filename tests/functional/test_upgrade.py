@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,8 +19,8 @@ UPGRADE_S = 1800.0
 
 
 @pytest.fixture
-def other_image(bed: Bed) -> Iterator[Path]:
-    """The root of an image that is the bed's but for its name; the bed is back on its own in the end."""
+def other_image(bed: Bed, clear_shared_bed: Callable[[], None]) -> Iterator[Path]:
+    """The root of an image that is the bed's but for its name; a bed that is left is back on its own in the end."""
     own = bed.image(bed.nodes[0].name)
     other = own.with_name(f"other-than-{own.name}")
     shutil.rmtree(other, ignore_errors=True)
@@ -33,6 +33,7 @@ def other_image(bed: Bed) -> Iterator[Path]:
         file.write_text(text)
         yield other
     finally:
+        clear_shared_bed()
         if any(bed.image(node.name) == other for node in bed.nodes):
             devtest(bed.state, "up", "--no-verify", "--image-root", str(own), log=REPORTS / "upgrade-back.log")
         shutil.rmtree(other)

@@ -139,3 +139,22 @@ def test_who_is_off_boots_from_the_new_image_first(
     flow.upgrade(bed, wish, progress)
     assert machine.did[0] == f"boot {NAMES[2]} from new"
     assert machine.did[1:] == [line for name in NAMES[:2] for line in turn(name)] + ["renew compute-0"]
+
+
+def test_what_an_upgrade_left_is_given_the_image_at_once(
+    bed: Bed, machine: Machine, wish: flow.Wish, progress: Progress
+) -> None:
+    machine.ill = {NAMES[0]}
+    with pytest.raises(Failure):
+        flow.upgrade(bed, wish, progress)
+    machine.did.clear()
+    assert wish.image_root
+    record = flow.change_image(bed, wish.image_root, "sum", progress)
+    assert sorted(machine.did) == ["renew compute-0", f"stop {NAMES[1]}", f"stop {NAMES[2]}"]
+    assert record == Bed.open(bed.state).record
+    assert {bed.image(name).name for name in NAMES} == {"new"}
+
+
+def test_an_image_that_all_have_is_no_reason_to_stop_anybody(bed: Bed, machine: Machine, progress: Progress) -> None:
+    record = flow.change_image(bed, Path(bed.record.image_root), "told otherwise", progress)
+    assert (machine.did, record.image_checksum) == ([], "told otherwise")

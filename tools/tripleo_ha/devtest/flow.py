@@ -78,7 +78,7 @@ def up(state: Path, wish: Wish, progress: Progress) -> Bed:
         fencing = bmcs.usable(root) if wish.fencing is None else wish.fencing
         record = store.Record(str(root), checksum, names, disk_mb=disk.size(wish.disk_mb), fencing=fencing)
         store.save(state, record)
-    elif checksum != record.image_checksum:
+    else:
         record = change_image(Bed(state, record), root, checksum, progress)
     if wish.fencing is not None and wish.fencing != record.fencing:
         record = replace(record, fencing=wish.fencing)
@@ -210,14 +210,15 @@ def cache() -> Path:
 
 
 def change_image(bed: Bed, root: Path, checksum: str, progress: Progress) -> store.Record:
-    """Put another image on every node's system disk at once, all of them off; what is on its state disk is kept."""
-    progress.say("the image has changed: nodes shut down and boot from the new one, their state is kept")
-    with ThreadPoolExecutor(max_workers=len(bed.nodes)) as pool:
-        running = [node.name for node in bed.nodes if bed.running(node.name)]
-        list(pool.map(lambda name: halt(bed, name, progress), running))
-    for node in bed.nodes:
-        bed.power_off(node.name)
-        bed.reimage(node.name, root)
+    """Put the image on the system disk of every node that has another, at once; what is on state disks is kept."""
+    former = [node.name for node in bed.nodes if bed.image(node.name) != root]
+    if former:
+        progress.say("the image has changed: nodes shut down and boot from the new one, their state is kept")
+        with ThreadPoolExecutor(max_workers=len(former)) as pool:
+            list(pool.map(lambda name: halt(bed, name, progress), filter(bed.running, former)))
+    for name in former:
+        bed.power_off(name)
+        bed.reimage(name, root)
     return image_changed(bed, root, checksum)
 
 
@@ -253,7 +254,7 @@ def upgrade(bed: Bed, wish: Wish, progress: Progress) -> Bed:
 
 def image_changed(bed: Bed, root: Path, checksum: str) -> store.Record:
     """Remember that the bed's nodes are all to be of that image, and have those beside them boot from it next."""
-    if (root, checksum) != (Path(bed.record.image_root), bed.record.image_checksum):
+    if root != Path(bed.record.image_root):
         beside.renew(compute.node(bed.state), bed.cgroup)
     record = replace(bed.record, image_root=str(root), image_checksum=checksum)
     store.save(bed.state, record)
