@@ -31,8 +31,11 @@ from tripleo_ha.devtest.progress import Progress
 from tripleo_ha.errors import Failure
 from tripleo_ha.files import write_file
 from tripleo_ha.run import start
-from tripleo_ha.verify.availability import watching
 from tripleo_ha.verify.runner import Target
+
+sys.path.append(str(Path(__file__).parents[1] / "functional"))
+
+from availability import watching
 
 BURN = "while True: pass"
 WRITE = """

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from availability import describe, watching
 from beds import Summary, assert_good, holders
 
 from tripleo_ha.chaos.outside import View
@@ -15,7 +16,6 @@ from tripleo_ha.devtest import bmcs
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.metadata import passwords
 from tripleo_ha.metadata.passwords import Passwords
-from tripleo_ha.verify.availability import describe, watching
 from tripleo_ha.verify.runner import Target
 from tripleo_ha.waiting import wait_for
 

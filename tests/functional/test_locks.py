@@ -7,11 +7,11 @@ from typing import Any
 
 import pymysql
 import pytest
+from availability import elsewhere
 from beds import Summary, assert_good, holders, writer
 
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.verify import client
-from tripleo_ha.verify.availability import elsewhere
 from tripleo_ha.verify.client import Account
 from tripleo_ha.verify.runner import Target, trial_account
 from tripleo_ha.waiting import wait_for

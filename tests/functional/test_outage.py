@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
 import pytest
+from availability import Watch, watching
 from beds import Summary, assert_good, target_of
 
 from tripleo_ha.devtest import disk
 from tripleo_ha.devtest.bed import Bed
-from tripleo_ha.verify.availability import Watch, watching
 from tripleo_ha.verify.runner import Target
 from tripleo_ha.waiting import wait_for
 

@@ -3,10 +3,10 @@
 import time
 
 import pytest
+from availability import AMQP, SQL, TOKEN, describe, watching
 from beds import SingletonWatch, Summary, assert_good, holders, writer
 
 from tripleo_ha.devtest.bed import Bed
-from tripleo_ha.verify.availability import AMQP, SQL, TOKEN, describe, watching
 from tripleo_ha.verify.runner import Target
 from tripleo_ha.waiting import wait_for
 

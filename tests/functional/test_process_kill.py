@@ -4,11 +4,11 @@ import time
 from functools import partial
 
 import pytest
+from availability import describe, watching
 from beds import Summary, assert_good, facts_of, holders, writer
 
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.node.facts import NodeFacts
-from tripleo_ha.verify.availability import describe, watching
 from tripleo_ha.verify.runner import Target
 from tripleo_ha.waiting import wait_for
 

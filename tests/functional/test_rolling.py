@@ -9,13 +9,13 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from availability import AMQP, SQL, TOKEN, Gap, Loop, Watch, describe, watching
 from beds import Summary, assert_good, everywhere, facts_of, holders, target_of
 
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.endpoints import PUBLIC
 from tripleo_ha.metadata import passwords
 from tripleo_ha.verify import client
-from tripleo_ha.verify.availability import AMQP, SQL, TOKEN, Gap, Loop, Watch, describe, watching
 from tripleo_ha.verify.runner import KEYSTONE_PORT, Target
 from tripleo_ha.waiting import wait_for
 
@@ -351,7 +351,7 @@ def test_all_secrets_are_rotated_at_once_and_tokens_of_before_stay_valid(
 
 def in_client(target: Target, do: Callable[[], Any]) -> Any:
     """Return what a call returns where clients are."""
-    from tripleo_ha.verify.availability import elsewhere
+    from availability import elsewhere
 
     found: list[Any] = []
     elsewhere(target.transport.enter, lambda: found.append(do()))

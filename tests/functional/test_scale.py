@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from availability import elsewhere
 from beds import REPORTS, Summary, assert_good, devtest, down, make, target_of
 
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.verify import client
-from tripleo_ha.verify.availability import elsewhere
 from tripleo_ha.verify.client import Account
 from tripleo_ha.verify.runner import Target, trial_account
 from tripleo_ha.waiting import wait_for

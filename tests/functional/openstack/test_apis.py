@@ -6,12 +6,12 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
+from availability import Loop, Loops, describe, elsewhere
 from beds import Summary, assert_good, holders
 from clouds import BACK_S, RESUME_S, STEADY, Question, endpoint, invent, removed, token_of
 from openstack.connection import Connection
 
 from tripleo_ha.devtest.bed import Bed
-from tripleo_ha.verify.availability import Loop, Loops, describe, elsewhere
 from tripleo_ha.verify.runner import Target
 
 SETTLE_S = 60.0

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from availability import Loop, Loops, Operation, describe
 from beds import Summary, assert_good, singletons, target_of
 from clouds import RESUME_S, STEADY, Echo, WhoHas, needs, until
 from openstack.connection import Connection
@@ -12,7 +13,6 @@ from test_networks import ACTIVE_S, L3_AGENT, ROUTER_GAP_S, Routed, routed  # no
 from test_rolling import ROLLED_S, Document, hand
 
 from tripleo_ha.devtest.bed import Bed
-from tripleo_ha.verify.availability import Loop, Loops, Operation, describe
 from tripleo_ha.verify.runner import Target
 
 

@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+from availability import Loop, Loops, describe
 from beds import REPORTS, Summary
 from browsers import Browser, browser
 from clouds import RESUME_S, STEADY, needs, until
@@ -16,7 +17,6 @@ from tripleo_ha.devtest import credentials
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.endpoints import PUBLIC
 from tripleo_ha.errors import Failure
-from tripleo_ha.verify.availability import Loop, Loops, describe
 from tripleo_ha.verify.runner import Target
 
 FIRST_PAGES_S = 120.0

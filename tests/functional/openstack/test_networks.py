@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from availability import Loop, Loops, Operation, describe
 from beds import Summary, singletons
 from clouds import RESUME_S, STEADY, Echo, WhoHas, invent, is_, needs, outside, removed, until
 from openstack.connection import Connection
@@ -14,7 +15,6 @@ from openstack.connection import Connection
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.layout import CLIENT_HOST
 from tripleo_ha.metadata import schema
-from tripleo_ha.verify.availability import Loop, Loops, Operation, describe
 from tripleo_ha.verify.runner import Target
 
 ROUTER_GAP_S = 30.0

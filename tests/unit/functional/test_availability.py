@@ -3,11 +3,11 @@ import time
 from dataclasses import dataclass, field
 
 import pytest
+from availability import Gap, Loop, Loops, Sample, describe, elsewhere, longest_gap, resumed
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tripleo_ha.errors import TimedOut
-from tripleo_ha.verify.availability import Gap, Loop, Loops, Sample, describe, elsewhere, longest_gap, resumed
 from tripleo_ha.waiting import wait_for
 
 
