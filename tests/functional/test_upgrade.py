@@ -54,6 +54,8 @@ def test_an_image_reaches_one_controller_after_the_other(
     after = boots(bed)
     assert before.keys() == after.keys()
     assert not set(before.values()) & set(after.values())
+    told = everywhere(bed, ["journalctl", "--list-boots", "--output=json"], timeout=30)
+    assert {node: len(json.loads(output)) > 1 for node, (_, _, output) in told.items()} == dict.fromkeys(after, True)
     assert_good(target_of(Bed.open(bed.state)))
     # A second call finds nothing to do.
     devtest(bed.state, "upgrade", "--image-root", str(other_image), "--no-verify", timeout=UPGRADE_S)
