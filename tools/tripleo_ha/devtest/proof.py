@@ -25,4 +25,5 @@ def require(bed: Bed, when: str) -> None:
 
     if failed := spares_one(bed):
         lines = [f"  {result.name}: {result.evidence}" for result in failed]
-        raise Failure("\n".join([f"{len(failed)} checks failed {when}:", *lines]))
+        told = "\n".join([f"{len(failed)} checks failed {when}:", *lines])
+        raise Failure(told, "once they hold, the same command goes on from there")
