@@ -15,6 +15,7 @@ from importlib import metadata as distributions
 from pathlib import Path
 
 from tripleo_ha import debian, paths, workshop
+from tripleo_ha.devtest import container
 from tripleo_ha.errors import UsageError
 from tripleo_ha.run import CommandFailed, run
 
@@ -207,8 +208,9 @@ def _sha256(file: Path) -> str:
 
 
 def _prune(output: Path, newest: Path) -> None:
-    # The root before this one may still be under a running test bed.
-    others = [root for root in output.glob("root-*") if root != newest]
+    # The one before this may be that of a test bed whose nodes are off.
+    kept = {newest, *container.images_in_use()}
+    others = [root for root in output.glob("root-*") if root not in kept]
     for root in sorted(others, key=lambda root: root.stat().st_mtime)[:-1]:
         shutil.rmtree(root)
 

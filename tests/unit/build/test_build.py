@@ -1,6 +1,7 @@
 """What decides whether an image is built, and the reading of a build's log."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -73,3 +74,16 @@ def test_a_machine_without_room_or_tools_is_told_in_one_line(tmp_path: Path, mon
     monkeypatch.setattr(build.os, "geteuid", lambda: 1000)
     with pytest.raises(UsageError, match="needs root"):
         build.check_machine(tmp_path)
+
+
+def test_what_nodes_run_on_is_kept_however_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    roots = {name: tmp_path / "out" / f"root-{name}" for name in ("used", "old", "last", "new")}
+    for age, root in enumerate(reversed(roots.values())):
+        root.mkdir(parents=True)
+        os.utime(root, (1_000_000 - age, 1_000_000 - age))
+    # As the keeper of a node that is on.
+    (tmp_path / "node").mkdir()
+    (tmp_path / "node" / "image").symlink_to(roots["used"])
+    monkeypatch.chdir(tmp_path / "node")
+    build._prune(tmp_path / "out", roots["new"])
+    assert {name for name, root in roots.items() if root.exists()} == {"used", "last", "new"}

@@ -133,6 +133,16 @@ def image_of(node: BedNode) -> Path | None:
     return link.readlink() if link.is_symlink() else None
 
 
+def images_in_use() -> set[Path]:
+    """Return the roots of the images that nodes run on now, of whatever bed on this machine."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        # A node's keeper stays in the node's directory for as long as the node is on.
+        with contextlib.suppress(OSError):
+            found.add((process / "cwd" / "image").readlink())
+    return found
+
+
 def reimage(node: BedNode, image_root: Path) -> None:
     """Put another image on the system disk of a node that is off; its state stays."""
     furnish(node)
