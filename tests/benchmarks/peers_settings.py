@@ -35,7 +35,7 @@ class Peer:
     edits: tuple[Edit, ...] = field(default=())
 
 
-FAST = Edit(HAPROXY, "fastinter {max(check.interval_ms // 4, 50)}ms", "")
+FAST = Edit(HAPROXY, "fastinter {min(max(check.interval_ms // 4, 50), LONGEST_FAST_MS)}ms", "")
 OBSERVE = "observe layer4 error-limit 1 on-error {on_error} "
 SHUTDOWN = "on-marked-down shutdown-sessions"
 DEAD_ENDS = (
