@@ -32,8 +32,7 @@ from tripleo_ha.chaos.figures import Figures
 from tripleo_ha.chaos.interrupt import Interrupts
 from tripleo_ha.chaos.model import Service
 from tripleo_ha.cli.chaos import check_extra
-from tripleo_ha.devtest import prerequisites
-from tripleo_ha.devtest.flow import Wish, image
+from tripleo_ha.devtest import images, prerequisites
 from tripleo_ha.devtest.progress import Progress
 from tripleo_ha.errors import Failure, UsageError
 from tripleo_ha.files import write_file
@@ -195,7 +194,7 @@ def main(interrupts: Interrupts) -> int:
     # Peers may take longer to serve again than a session waits for ours before it heals.
     session.SERVED_S = WAIT_S
     kept = report_directory("peers")
-    root, _ = image(Wish(image_root=arguments.image_root), Progress(kept / "image.log"))
+    root, _ = images.find(arguments.image_root, False, Progress(kept / "image.log"))
     plan = Plan(faults, arguments.runs, arguments.seed, arguments.place, kept)
     names = [*([] if arguments.without_ours else [OURS]), *peers]
     failed = []

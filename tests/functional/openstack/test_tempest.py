@@ -14,7 +14,7 @@ from tempests import LIST_S, PACKAGES, Named, Outcome, Tempest, options, spent, 
 
 from tripleo_ha.devtest import roots
 from tripleo_ha.devtest.bed import Bed
-from tripleo_ha.devtest.flow import cache
+from tripleo_ha.devtest.images import cache
 
 FILE = yaml.safe_load(Path(__file__).with_name("tempest.yaml").read_text())
 SERVICES = {name: Named(**each) for name, each in FILE["run"].items()}

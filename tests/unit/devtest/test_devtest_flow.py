@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tripleo_ha import debian
-from tripleo_ha.devtest import cgroups, flow, network, prerequisites, store
+from tripleo_ha.devtest import cgroups, flow, images, network, prerequisites, store
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.layout import node_names
 from tripleo_ha.devtest.progress import Progress
@@ -97,7 +97,7 @@ def test_nothing_is_deleted_through_a_mount() -> None:
 
 def test_an_image_root_that_is_none_is_refused(state: Path, progress: Progress) -> None:
     with pytest.raises(UsageError, match="not the root"):
-        flow.image(flow.Wish(image_root=state), progress)
+        images.find(state, False, progress)
 
 
 def test_nodes_are_known_by_name_and_number(state: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tripleo_ha.devtest import beside, cgroups, flow, network, proof, store
+from tripleo_ha.devtest import beside, cgroups, flow, images, network, proof, store
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.layout import node_names
 from tripleo_ha.devtest.progress import Progress
@@ -34,10 +34,10 @@ class Machine:
         if sick := self.ill & set(nodes):
             raise Failure(f"{sick.pop()} did not converge")
 
-    def require(self, bed: Bed, when: str) -> None:
-        self.did.append(f"verify {when}")
+    def require_spare(self, bed: Bed, name: str) -> None:
+        self.did.append(f"verify without {name}")
         if not self.spared:
-            raise Failure(f"1 checks failed {when}")
+            raise Failure(f"1 checks failed before {name} is shut down")
 
     def settle(self, bed: Bed, timeout: float, progress: Progress) -> Bed:
         for name in NAMES:
@@ -51,9 +51,9 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine()
     monkeypatch.setattr(cgroups, "find", lambda state: tmp_path / "cgroup2")
     monkeypatch.setattr(network, "NAMESPACES", tmp_path / "netns")
-    monkeypatch.setattr(flow, "image", lambda wish, progress: (wish.image_root, f"sum of {wish.image_root}"))
+    monkeypatch.setattr(images, "find", lambda given, force_build, progress: (given, f"sum of {given}"))
     monkeypatch.setattr(flow, "settle", made.settle)
-    monkeypatch.setattr(proof, "require", made.require)
+    monkeypatch.setattr(proof, "require_spare", made.require_spare)
     monkeypatch.setattr(beside, "renew", lambda target, cgroup: made.did.append(f"renew {target.name}"))
     monkeypatch.setattr(Bed, "running", lambda bed, name: name in made.on)
     monkeypatch.setattr(Bed, "power_off", lambda bed, name: made.on.discard(name))
@@ -89,7 +89,7 @@ def wish(tmp_path: Path) -> flow.Wish:
 
 
 def turn(name: str) -> list[str]:
-    return [f"verify before {name} is shut down", f"stop {name}", f"boot {name} from new"]
+    return [f"verify without {name}", f"stop {name}", f"boot {name} from new"]
 
 
 def test_each_has_its_turn_once_every_check_holds(
@@ -149,12 +149,12 @@ def test_what_an_upgrade_left_is_given_the_image_at_once(
         flow.upgrade(bed, wish, progress)
     machine.did.clear()
     assert wish.image_root
-    record = flow.change_image(bed, wish.image_root, "sum", progress)
+    record = images.exchange_all(bed, wish.image_root, "sum", progress)
     assert sorted(machine.did) == ["renew compute-0", f"stop {NAMES[1]}", f"stop {NAMES[2]}"]
     assert record == Bed.open(bed.state).record
     assert {bed.image(name).name for name in NAMES} == {"new"}
 
 
 def test_an_image_that_all_have_is_no_reason_to_stop_anybody(bed: Bed, machine: Machine, progress: Progress) -> None:
-    record = flow.change_image(bed, Path(bed.record.image_root), "told otherwise", progress)
+    record = images.exchange_all(bed, Path(bed.record.image_root), "told otherwise", progress)
     assert (machine.did, record.image_checksum) == ([], "told otherwise")

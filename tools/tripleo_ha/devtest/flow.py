@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tripleo_ha import build, debian, paths
+from tripleo_ha import debian
 from tripleo_ha.devtest import (
     beside,
     bmcs,
@@ -19,9 +19,11 @@ from tripleo_ha.devtest import (
     credentials,
     disk,
     handing,
+    images,
     network,
     prerequisites,
     proof,
+    shutdown,
     storage,
     store,
 )
@@ -29,9 +31,8 @@ from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.convergence import CONVERGE_S
 from tripleo_ha.devtest.layout import NODE_PREFIX, bed_name, node_names
 from tripleo_ha.devtest.progress import Progress
-from tripleo_ha.errors import Failure, TimedOut, UsageError
+from tripleo_ha.errors import Failure, UsageError
 
-STOP_TIMEOUT = 180.0
 SECRETS = ("passwords.yaml", credentials.OPENRC, credentials.CA)
 REMADE = ("bed.json", "nodes", "cgroup", "timeline.json", bmcs.LOG, *SECRETS)
 KEPT = ("devtest.log", "lock")
@@ -72,14 +73,14 @@ def up(state: Path, wish: Wish, progress: Progress) -> Bed:
     for change in prerequisites.adjust_kernel():
         progress.say(f"{change}, until the next boot")
     with progress.step("image"):
-        root, checksum = image(wish, progress)
+        root, checksum = images.find(wish.image_root, wish.force_build, progress)
     if record is None:
         names = node_names(wish.scale or 3)
         fencing = bmcs.usable(root) if wish.fencing is None else wish.fencing
         record = store.Record(str(root), checksum, names, disk_mb=disk.size(wish.disk_mb), fencing=fencing)
         store.save(state, record)
     else:
-        record = change_image(Bed(state, record), root, checksum, progress)
+        record = images.exchange_all(Bed(state, record), root, checksum, progress)
     if wish.fencing is not None and wish.fencing != record.fencing:
         record = replace(record, fencing=wish.fencing)
         store.save(state, record)
@@ -123,9 +124,7 @@ def settle(bed: Bed, timeout: float, progress: Progress) -> Bed:
     store_up(bed, progress)
     with progress.step("leave"):
         for name in reversed(bed.record.leaving):
-            if bed.running(name):
-                halt(bed, name, progress)
-            bed.power_off(name)
+            shutdown.shut_down(bed, name, progress)
     with progress.step("boot"):
         documents = handing.documents(bed)
         credentials.write(bed.state, documents[bed.nodes[0].name])
@@ -160,7 +159,7 @@ def store_up(bed: Bed, progress: Progress) -> None:
         beside.stop(storage.node(bed.state), bed.cgroup)
         return
     with progress.step("storage"):
-        root = storage.root(cache(), Path(bed.record.image_root), progress.say)
+        root = storage.root(images.cache(), Path(bed.record.image_root), progress.say)
         if storage.ensure(bed.state, bed.cgroup, bed.netns, root):
             told = storage.node(bed.state)
             progress.node(told.name, f"Ceph starts at {told.ip}, console in {told.console}")
@@ -183,45 +182,6 @@ def compute_up(bed: Bed, document: Mapping[str, Any], progress: Progress) -> Non
         compute.wait_ready(bed)
 
 
-def halt(bed: Bed, name: str, progress: Progress) -> None:
-    """Shut a node down, and cut its power if it is not down in time."""
-    try:
-        bed.stop(name, STOP_TIMEOUT)
-        progress.node(name, "shut down")
-    except TimedOut:
-        bed.power_off(name)
-        progress.node(name, f"not down after {STOP_TIMEOUT:g} s: power cut")
-
-
-def image(wish: Wish, progress: Progress) -> tuple[Path, str]:
-    """Return the root of the image the nodes boot from and its checksum; builds it where that is needed."""
-    if wish.image_root is not None:
-        if not (wish.image_root / "usr").is_dir():
-            raise UsageError(f"{wish.image_root} is not the root of an unpacked image")
-        return wish.image_root.resolve(), f"path:{wish.image_root.resolve()}"
-    built = build.build(cache(), force=wish.force_build, install_missing=True, say=progress.say)
-    progress.say(f"image: sha256 {built.checksum}")
-    return built.root, built.checksum
-
-
-def cache() -> Path:
-    """Return where what is built for beds is kept."""
-    return paths.CHECKOUT / ".build" if paths.in_checkout() else Path("/var/cache/tripleo-ha")
-
-
-def change_image(bed: Bed, root: Path, checksum: str, progress: Progress) -> store.Record:
-    """Put the image on the system disk of every node that has another, at once; what is on state disks is kept."""
-    former = [node.name for node in bed.nodes if bed.image(node.name) != root]
-    if former:
-        progress.say("the image has changed: nodes shut down and boot from the new one, their state is kept")
-        with ThreadPoolExecutor(max_workers=len(former)) as pool:
-            list(pool.map(lambda name: halt(bed, name, progress), filter(bed.running, former)))
-    for name in former:
-        bed.power_off(name)
-        bed.reimage(name, root)
-    return image_changed(bed, root, checksum)
-
-
 def upgrade(bed: Bed, wish: Wish, progress: Progress) -> Bed:
     """Put another image on one controller's system disk after the other, while the others serve; state is kept.
 
@@ -233,32 +193,21 @@ def upgrade(bed: Bed, wish: Wish, progress: Progress) -> Bed:
         keep what they have.
     """
     with progress.step("image"):
-        root, checksum = image(wish, progress)
-    for name in [node.name for node in bed.nodes if bed.image(node.name) != root and not bed.running(node.name)]:
-        bed.power_off(name)
-        bed.reimage(name, root)
+        root, checksum = images.find(wish.image_root, wish.force_build, progress)
+    for name in images.outdated(bed, root):
+        if not bed.running(name):
+            images.exchange(bed, name, root, progress)
     bed = settle(bed, wish.timeout, progress)
-    former = [node.name for node in bed.nodes if bed.image(node.name) != root]
-    if not former:
+    outdated = images.outdated(bed, root)
+    if not outdated:
         progress.say("every controller has this image")
-    for name in former:
-        proof.require(bed, f"before {name} is shut down")
+    for name in outdated:
+        proof.require_spare(bed, name)
         with progress.step(name):
-            halt(bed, name, progress)
-            bed.power_off(name)
-            bed.reimage(name, root)
+            images.exchange(bed, name, root, progress)
             bed.power_on(name)
             bed.wait_converged([name], timeout=wish.timeout, tell=progress.node)
-    return settle(Bed(bed.state, image_changed(bed, root, checksum)), wish.timeout, progress)
-
-
-def image_changed(bed: Bed, root: Path, checksum: str) -> store.Record:
-    """Remember that the bed's nodes are all to be of that image, and have those beside them boot from it next."""
-    if root != Path(bed.record.image_root):
-        beside.renew(compute.node(bed.state), bed.cgroup)
-    record = replace(bed.record, image_root=str(root), image_checksum=checksum)
-    store.save(bed.state, record)
-    return record
+    return settle(Bed(bed.state, images.remember(bed, root, checksum)), wish.timeout, progress)
 
 
 def down(state: Path, progress: Progress) -> None:

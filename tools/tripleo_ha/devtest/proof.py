@@ -15,15 +15,16 @@ def verify(bed: Bed, progress: Progress) -> int:
         return verify_bed(bed)
 
 
-def require(bed: Bed, when: str) -> None:
-    """See that every check holds but that of one image, within the time in which a cluster comes to rest.
+def require_spare(bed: Bed, name: str) -> None:
+    """See that the cluster can spare a node: that every check holds but that of one image on all nodes.
 
-    :param when: what it has to hold for, to be told.
-    :raises Failure: naming the checks that do not, with their evidence.
+    Each has the time in which a cluster comes to rest.
+
+    :raises Failure: naming the checks that do not hold, with their evidence.
     """
     from tripleo_ha.verify.live import spares_one
 
     if failed := spares_one(bed):
         lines = [f"  {result.name}: {result.evidence}" for result in failed]
-        told = "\n".join([f"{len(failed)} checks failed {when}:", *lines])
+        told = "\n".join([f"{len(failed)} checks failed before {name} is shut down:", *lines])
         raise Failure(told, "once they hold, the same command goes on from there")
