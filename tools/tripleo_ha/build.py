@@ -114,15 +114,35 @@ def _built(
     return image
 
 
+def elements_path() -> tuple[Path, ...]:
+    """Return where elements are looked for: first among ours, then in the directories of ``$ELEMENTS_PATH``.
+
+    :raises UsageError: it names something else than a directory.
+    """
+    # Made absolute, because diskimage-builder is called in another directory.
+    added = [Path(each).absolute() for each in os.environ.get("ELEMENTS_PATH", "").split(os.pathsep) if each]
+    if wrong := [str(each) for each in added if not each.is_dir()]:
+        raise UsageError(f"ELEMENTS_PATH: no directory {', '.join(wrong)}", "it holds directories, separated by colons")
+    return tuple(dict.fromkeys((paths.elements(), *added)))
+
+
 def inputs_digest(formats: Sequence[str], elements: Sequence[str]) -> str:
-    """Return a digest of everything of ours that goes into an image, and of diskimage-builder's version."""
+    """Return a digest of everything that goes into an image: ours, elements of others, diskimage-builder's version.
+
+    :raises UsageError: ``$ELEMENTS_PATH`` is wrong, or something there cannot be read.
+    """
     digest = hashlib.sha256()
     digest.update(repr((sorted(formats), list(elements), distributions.version("diskimage-builder"))).encode())
     digest.update(repr(sorted((k, v) for k, v in os.environ.items() if k.startswith("DIB_"))).encode())
-    for top in (paths.elements(), paths.schemas(), paths.PACKAGE):
-        for file in sorted(top.rglob("*")):
-            if file.is_file() and "__pycache__" not in file.parts:
-                digest.update(f"{file.relative_to(top)} {file.stat().st_mode & 0o111}\0".encode() + file.read_bytes())
+    try:
+        for top in (*elements_path(), paths.schemas(), paths.PACKAGE):
+            # An element may be a symbolic link, which ** alone does not follow.
+            for file in sorted({*top.glob("**/*"), *top.glob("*/**/*")}):
+                if file.is_file() and "__pycache__" not in file.parts:
+                    named = f"{file.relative_to(top)} {file.stat().st_mode & 0o111}\0"
+                    digest.update(named.encode() + file.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{error.filename}: {error.strerror}") from error
     return digest.hexdigest()
 
 
@@ -171,7 +191,7 @@ def _disk_image_create(output: Path, log: Path, formats: Sequence[str], elements
     chosen = list(dict.fromkeys(["tar", *formats]))
     log.unlink(missing_ok=True)
     environment = {
-        "ELEMENTS_PATH": os.pathsep.join(filter(None, [str(paths.elements()), os.environ.get("ELEMENTS_PATH")])),
+        "ELEMENTS_PATH": os.pathsep.join(map(str, elements_path())),
         "DIB_IMAGE_CACHE": os.environ.get("DIB_IMAGE_CACHE", str(output / "cache")),
         "DIB_DEBUG_TRACE": os.environ.get("DIB_DEBUG_TRACE", "0"),
         "TMP_DIR": os.environ.get("TMP_DIR", str(output)),

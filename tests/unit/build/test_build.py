@@ -39,16 +39,34 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_inputs_are_content_mode_and_settings(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = {build.inputs_digest(["tar"], ["e"])}
     hook = tree / "elements" / "e" / "hook"
+    own, linked = tree / "own" / "fence" / "hook", tree / "kept" / "hook"
+    for file in (own, linked):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    (tree / "own" / "linked").symlink_to(linked.parent)
     for change in (
         lambda: hook.write_text("two"),
         lambda: hook.chmod(0o755),
         lambda: monkeypatch.setenv("DIB_RELEASE", "forky"),
+        lambda: monkeypatch.setenv("ELEMENTS_PATH", str(tree / "own")),
+        lambda: own.write_text("two"),
+        lambda: linked.write_text("two"),
     ):
         change()
         seen.add(build.inputs_digest(["tar"], ["e"]))
     seen |= {build.inputs_digest(["tar", "qcow2"], ["e"]), build.inputs_digest(["tar"], ["e", "f"])}
-    assert len(seen) == 6
+    assert len(seen) == 9
     assert build.inputs_digest(["tar"], ["e"]) == build.inputs_digest(["tar"], ["e"])
+
+
+def test_other_elements_come_after_ours_from_wherever_it_is_called(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tree / "own").mkdir()
+    monkeypatch.chdir(tree)
+    monkeypatch.setenv("ELEMENTS_PATH", f"own:{tree / 'elements'}:")
+    assert build.elements_path() == (tree / "elements", tree / "own")
+    monkeypatch.setenv("ELEMENTS_PATH", "own:typo")
+    with pytest.raises(UsageError, match=f"ELEMENTS_PATH: no directory {tree / 'typo'}"):
+        build.inputs_digest(["tar"], ["e"])
 
 
 def test_an_unchanged_image_is_not_built_again(tree: Path) -> None:
