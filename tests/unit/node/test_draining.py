@@ -32,8 +32,8 @@ def drain(monkeypatch: pytest.MonkeyPatch) -> list[draining.Statistics]:
     """What the balancer tells, one answer after the other, the last again and again."""
     answers: list[draining.Statistics] = []
 
-    def statistics(context: Context) -> list[draining.Statistics]:
-        return [answers.pop(0) if len(answers) > 1 else answers[0]] if answers else []
+    def statistics(context: Context) -> dict[str, draining.Statistics]:
+        return {"n0": answers.pop(0) if len(answers) > 1 else answers[0]} if answers else {}
 
     monkeypatch.setattr(draining, "statistics", statistics)
     return answers
@@ -92,6 +92,25 @@ def test_clients_that_stay_hold_nothing_up_for_long(
     monkeypatch.setattr(draining, "LEAVE_TIMEOUT", 0.0)
     drain.append(told(n0=("UP", "0"), n1=("UP", "3")))
     draining.leave(context(), [SQL])
+    assert draining.asked("galera")
+
+
+def test_a_balancer_that_falls_silent_has_not_said_that_clients_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy, idle = told(n0=("UP", "0"), n1=("UP", "3")), told(n0=("UP", "0"), n1=("DOWN", "0"))
+    answers = [{"n0": busy, "n1": busy}, {"n1": idle}, {"n0": busy, "n1": idle}, {"n0": idle, "n1": idle}]
+    monkeypatch.setattr(draining, "statistics", lambda context: answers.pop(0))
+    draining.leave(context(), [SQL])
+    assert answers == []
+
+
+def test_what_a_run_left_that_was_killed_is_forgotten_but_not_on_a_node_that_goes_down(runtime: Path) -> None:
+    runtime.joinpath("draining").mkdir(parents=True)
+    runtime.joinpath("draining", "galera").touch()
+    draining.forget()
+    assert not draining.asked("galera")
+    for name in ("galera", draining.FOR_GOOD):
+        runtime.joinpath("draining", name).touch()
+    draining.forget()
     assert draining.asked("galera")
 
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tripleo_ha import table
+from tripleo_ha import paths, table
 from tripleo_ha.node import cib, context, draining, haproxy, leaving, units
 from tripleo_ha.table import Listener
 
@@ -65,6 +65,7 @@ def drained(addresses: Collection[str], tmp_path: Path, monkeypatch: pytest.Monk
     machine = Machine(addresses)
     accepted = tmp_path / "metadata.json"
     accepted.write_text(json.dumps(METADATA))
+    monkeypatch.setattr(paths, "RUNTIME", tmp_path / "run")
     for module in (leaving, context):
         monkeypatch.setattr(module, "ACCEPTED", accepted)
     rows = tuple(row for row in table.load() if row.service in ("mariadb-galera", "keystone"))

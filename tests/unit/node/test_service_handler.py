@@ -13,7 +13,7 @@ import pytest
 
 from tripleo_ha import cluster, paths, table
 from tripleo_ha.errors import TimedOut
-from tripleo_ha.node import evidence, image, rolling, service, sql, units
+from tripleo_ha.node import applied, evidence, image, rolling, service, sql, units
 from tripleo_ha.node.context import Context
 from tripleo_ha.table import Once, Program, Row, State, Timer, Unit
 
@@ -48,6 +48,16 @@ def test_keys_follow_the_metadata_and_a_second_time_nothing_changes(context: Con
     assert len(context.changes) == 1
     service.write_keys(context, row)
     assert len(context.changes) == 1
+
+
+def test_a_key_that_was_staged_is_primary_before_another_is_staged_in_its_place(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    monkeypatch.setattr(service, "write_file", lambda file, *_, **__: bool(order.append(file.name)))
+    context.metadata["keystone"]["keys"] = [{"index": index, "key": ""} for index in (0, 9, 10)]
+    service.write_keys(context, Row("k", "k", "", keys={str(tmp_path): "keystone.keys"}, keys_owner=getpass.getuser()))
+    assert order == ["10", "9", "0"]
 
 
 def test_systemd_reads_a_timer_again_when_its_interval_changes_and_only_then(
@@ -181,6 +191,7 @@ def test_files_hold_what_runs_until_the_turn_has_come(
     monkeypatch.setattr(units, "is_active", lambda name: active[0])
     monkeypatch.setattr(units, "start", lambda name: seen.append(f"started with {file.read_text()}"))
     monkeypatch.setattr(units, "restart", lambda name: seen.append(f"restarted with {file.read_text()}"))
+    monkeypatch.setattr(units, "properties", lambda name, *wanted: {"InvocationID": "1"})
     units.ensure(context, row, unit)
     active[0] = True
     file.write_text("new")
@@ -232,6 +243,7 @@ def test_ensure(
     monkeypatch.setattr(units, "is_active", lambda name: active)
     monkeypatch.setattr(units, "start", lambda name: done.append("started"))
     monkeypatch.setattr(units, "restart", lambda name: done.append("restarted"))
+    monkeypatch.setattr(units, "properties", lambda name, *wanted: {"InvocationID": "1"})
     if applied:
         record = runtime / "applied" / "x.service.json"
         record.parent.mkdir(parents=True)
@@ -243,6 +255,36 @@ def test_ensure(
     assert done == ([] if outcome == "unchanged" else [outcome])
     assert turn == (["waited"] if outcome == "restarted" else [])
     assert units.ensure(context, Row("x", "x", ""), unit) == ("started" if not active else "unchanged")
+
+
+@pytest.mark.parametrize(("at", "next_time"), [("clients leave", "restarted"), ("restarted", "unchanged")])
+def test_a_run_that_is_killed_leaves_no_process_with_what_it_had(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str, next_time: str
+) -> None:
+    file, row = tmp_path / "conf", Row("x", "x", "")
+    unit = Unit("x.service", files=(str(file),))
+    file.write_text("old")
+    applied.note(unit)
+    file.write_text("new")
+    ran = ["old"]
+
+    def restart(name: str) -> None:
+        ran.append(file.read_text())
+
+    def killed(name: str) -> None:
+        if at == "restarted":
+            restart(name)
+        raise SystemExit
+
+    monkeypatch.setattr(units, "is_active", lambda name: True)
+    monkeypatch.setattr(units, "properties", lambda name, *wanted: {"InvocationID": str(len(ran))})
+    monkeypatch.setattr(units, "restart", killed)
+    with pytest.raises(SystemExit):
+        units.ensure(context, row, unit)
+    monkeypatch.setattr(units, "restart", restart)
+    assert units.ensure(context, row, unit) == next_time
+    assert ran == ["old", "new"]
+    assert units.ensure(context, row, unit) == "unchanged"
 
 
 def test_state_is_made_at_boot_and_mended_where_one_user_owns_it() -> None:

@@ -27,14 +27,21 @@ def digest(files: Iterable[str]) -> str:
 
 def digest_of(unit: Unit) -> str | None:
     """Return the digest that was noted last in this boot, or None."""
-    record = _record(unit)
-    return str(json.loads(record.read_text())["digest"]) if record.exists() else None
+    return _noted(unit).get("digest")
 
 
-def note(unit: Unit, wanted: str | None = None) -> None:
-    """Remember the present content of a unit's files as what its process is, or is about to be, started with."""
+def to_replace(unit: Unit) -> str:
+    """Return the invocation of the process that was to be replaced by one with what was noted last, else nothing."""
+    return _noted(unit).get("replaces", "")
+
+
+def note(unit: Unit, wanted: str | None = None, replaces: str = "") -> None:
+    """Remember the present content of a unit's files as what its process is, or is about to be, started with.
+
+    :param replaces: the invocation of the process that runs with something else until then.
+    """
     _keep(unit, "now")
-    write_file(_record(unit), json.dumps({"digest": wanted or digest(unit.files)}))
+    write_file(_record(unit), json.dumps({"digest": wanted or digest(unit.files), "replaces": replaces}))
 
 
 @contextlib.contextmanager
@@ -53,6 +60,12 @@ def take_back(unit: Unit) -> None:
     """Have the files hold what the process was started with; nothing happens where that is not known."""
     if _kept(unit, "now").is_dir():
         _put(unit, "now")
+
+
+def _noted(unit: Unit) -> dict[str, str]:
+    record = _record(unit)
+    found: dict[str, str] = json.loads(record.read_text()) if record.exists() else {}
+    return found
 
 
 def _record(unit: Unit) -> Path:

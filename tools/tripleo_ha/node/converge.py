@@ -9,7 +9,7 @@ from graphlib import TopologicalSorter
 
 from tripleo_ha import paths, table
 from tripleo_ha.errors import Failure
-from tripleo_ha.node import handlers, rolling, settling, units
+from tripleo_ha.node import draining, handlers, rolling, settling, units
 from tripleo_ha.node.context import LOG, Context, write_file
 from tripleo_ha.run import run
 from tripleo_ha.table import Row
@@ -36,6 +36,7 @@ def converge() -> None:
     """
     rows = table.load()
     context = Context.of_accepted(rows)
+    draining.forget()
     rolling.announce(context)
     stop_absent(context, [row for row in rows if row not in context.rows])
     outcome = go_through(context, context.rows, handlers.find)

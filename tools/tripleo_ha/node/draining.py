@@ -12,6 +12,7 @@ import http.client
 import urllib.request
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from tripleo_ha import paths
@@ -25,9 +26,16 @@ from tripleo_ha.waiting import wait_for
 LEAVE_TIMEOUT = 8.0
 """Seconds for the balancers to notice (a check interval or two) and for what is under way to end."""
 ASK_TIMEOUT = 1.0
+FOR_GOOD = "node"
+"""The flag of a node that is going down; no check is named so."""
 
 Statistics = Mapping[tuple[str, str], Mapping[str, str]]
 """HAProxy's statistics by proxy and server."""
+
+
+def flags() -> Path:
+    """Return the directory of the flags, which a boot empties."""
+    return paths.RUNTIME / "draining"
 
 
 def flag(listener: Listener) -> str:
@@ -38,7 +46,15 @@ def flag(listener: Listener) -> str:
 
 def asked(name: str) -> bool:
     """Tell whether clients are to leave."""
-    return (paths.RUNTIME / "draining" / name).exists()
+    return (flags() / name).exists()
+
+
+def forget() -> None:
+    """Take away what a converge run left that was killed while clients were leaving; not on a node that goes down."""
+    if asked(FOR_GOOD):
+        return
+    for left_over in flags().glob("*"):
+        left_over.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -49,7 +65,7 @@ def drained(context: Context, listeners: Collection[Listener]) -> Iterator[None]
         yield
     finally:
         for listener in listeners:
-            (paths.RUNTIME / "draining" / flag(listener)).unlink(missing_ok=True)
+            (flags() / flag(listener)).unlink(missing_ok=True)
 
 
 def leave(context: Context, listeners: Collection[Listener]) -> None:
@@ -57,15 +73,20 @@ def leave(context: Context, listeners: Collection[Listener]) -> None:
 
     It is no failure when they do not leave in time: what happens next would have happened to them anyway.
     """
-    told = statistics(context) if listeners else []
+    told = statistics(context) if listeners else {}
     me = context.cluster.me.name
-    leaving = [listener for listener in listeners if any(served_elsewhere(each, listener.name, me) for each in told)]
+    leaving = [
+        listener for listener in listeners if any(served_elsewhere(each, listener.name, me) for each in told.values())
+    ]
     for listener in leaving:
-        write_file(paths.RUNTIME / "draining" / flag(listener), "", mode=0o644)
+        write_file(flags() / flag(listener), "", mode=0o644)
 
     def gone() -> bool:
         seen = statistics(context)
-        return bool(seen) and all(left(each, listener.name, me) for each in seen for listener in leaving)
+        # One that answers no more may be busy with the very clients that are asked about.
+        return told.keys() <= seen.keys() and all(
+            left(each, listener.name, me) for each in seen.values() for listener in leaving
+        )
 
     if leaving:
         names = ", ".join(listener.name for listener in leaving)
@@ -89,17 +110,18 @@ def left(told: Statistics, proxy: str, me: str) -> bool:
     return row is None or (not row["status"].startswith("UP") and row["scur"] == "0")
 
 
-def statistics(context: Context) -> list[Statistics]:
-    """Return what each controller's HAProxy tells; one that does not answer, or has another password, tells nothing."""
+def statistics(context: Context) -> dict[str, Statistics]:
+    """Return what HAProxy tells on each controller where it answers and has the same password, by the node's name."""
     if "haproxy" not in context.metadata:
-        return []
+        return {}
     port = next(
         (listener.port for row in context.rows for listener in row.listeners if listener.name == "statistics"), 0
     )
     password = context.metadata["haproxy"]["stats_password"]
-    urls = [f"http://{host(node.ip)}:{port}/;csv" for node in context.cluster.nodes]
+    urls = {node.name: f"http://{host(node.ip)}:{port}/;csv" for node in context.cluster.nodes}
     with ThreadPoolExecutor(len(urls)) as pool:
-        return [told for told in pool.map(lambda url: _ask(url, password), urls) if told]
+        answers = pool.map(lambda url: _ask(url, password), urls.values())
+        return {name: told for name, told in zip(urls, answers, strict=True) if told}
 
 
 def _ask(url: str, password: str) -> dict[tuple[str, str], dict[str, Any]] | None:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from tripleo_ha import table
 from tripleo_ha.errors import Failure
+from tripleo_ha.files import write_file
 from tripleo_ha.node import cib, draining, haproxy, units
 from tripleo_ha.node.context import ACCEPTED, LOG, Context
 from tripleo_ha.run import run
@@ -25,6 +26,7 @@ def drain() -> None:
     if not ACCEPTED.exists():
         return
     context = Context.of_accepted(table.load())
+    write_file(draining.flags() / draining.FOR_GOOD, "", mode=0o644)
     if "pacemaker" in context.metadata and units.is_active("pacemaker.service"):
         try:
             _stand_by(context)

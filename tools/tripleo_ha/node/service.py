@@ -47,6 +47,7 @@ def converge(context: Context, row: Row) -> None:
     if loads and new:
         wait_for_answers(context, row)
     if not new:
+        # Keystone knows one password of a user: the others need the former one as long as the new may fail here.
         identity.ensure(context, row)
     identity.register(context, row)
 
@@ -61,7 +62,8 @@ def write_timers(context: Context, row: Row) -> None:
 def write_keys(context: Context, row: Row) -> None:
     """Write each key of a repository to a file named by its index, and drop those that are gone.
 
-    The key with the highest index is written first: Keystone signs with it, the others must already know it.
+    The key with the highest index is written first: it was staged under index 0, which the next staged key is to take,
+    and other controllers sign with it already. It must not be missing here between the two writes.
     """
     for directory, path in row.keys.items():
         owner = pwd.getpwnam(row.keys_owner)
@@ -69,7 +71,8 @@ def write_keys(context: Context, row: Row) -> None:
         if not repository.is_dir():
             repository.mkdir(mode=0o700)
             os.chown(repository, owner.pw_uid, owner.pw_gid)
-        wanted = {str(item["index"]): item["key"] for item in lookup(context.metadata, path)}
+        keys = sorted(lookup(context.metadata, path), key=lambda item: -int(item["index"]))
+        wanted = {str(item["index"]): item["key"] for item in keys}
         ids = (owner.pw_uid, owner.pw_gid)
         written = [name for name, key in wanted.items() if write_file(repository / name, key, owner=ids)]
         gone = [file for file in repository.iterdir() if file.name not in wanted]
@@ -91,8 +94,9 @@ def do_once(context: Context, row: Row, when: str) -> bool:
             continue
         new = True
         if context.cluster.i_am_first:
-            if "alembic" in work.evidence:
+            if alembic := work.evidence.get("alembic"):
                 await_members(context)
+                evidence.forget(alembic["database"])
             if evidence.discard_half_done(work):
                 context.changed(f"{row.service}: {work.name} had been cut short and begins anew")
             began = time.monotonic()

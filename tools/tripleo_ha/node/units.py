@@ -97,16 +97,15 @@ def ensure(
             start_as_before(unit, start_it=lambda: start(unit.name))
         start(unit.name)
         outcome = "started"
-    elif known != wanted:
+    elif known != wanted or _is_still_to_be_replaced(unit):
         if before_restart:
             with applied.held(unit):
                 before_restart()
         # Noted before, not after: when it does not come up, it is this content that did not.
-        applied.note(unit, wanted)
+        applied.note(unit, wanted, replaces=_invocation(unit))
         outcome = _renew(context, row, unit)
     if outcome != "unchanged":
         context.changed(f"{row.service}: {unit.name} {outcome}")
-    if known != wanted:
         applied.note(unit, wanted)
     return outcome
 
@@ -119,6 +118,16 @@ def start_as_before(unit: Unit, start_it: Callable[[], None]) -> NoReturn:
     with applied.held(unit):
         start_it()
         raise Waiting(f"{unit.name} started with the configuration it had: this node's turn has not come")
+
+
+def _is_still_to_be_replaced(unit: Unit) -> bool:
+    """Whether a run that was killed halfway left the old process running."""
+    replaced = applied.to_replace(unit)
+    return bool(replaced) and replaced == _invocation(unit)
+
+
+def _invocation(unit: Unit) -> str:
+    return properties(unit.name, "InvocationID")["InvocationID"]
 
 
 def _renew(context: Context, row: Row, unit: Unit) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tripleo_ha import paths
 from tripleo_ha.errors import Failure
-from tripleo_ha.node import healing, room
+from tripleo_ha.node import draining, healing, room
 from tripleo_ha.node.health.result import CheckResult
 from tripleo_ha.run import run
 from tripleo_ha.topology.healing import FIRST_AFTER, Answer, Cause, Condition, answer, pause
@@ -92,7 +92,7 @@ class Healer:
             now - self._asked_at,
             converged=(paths.RUNTIME / "converged.json").exists(),
             converging=healing.requested() or healing.converging(),
-            draining=any((paths.RUNTIME / "draining").glob("*")),
+            draining=any(draining.flags().glob("*")),
         )
 
     def _forget_requests(self, now: float, *, well: bool) -> None:
