@@ -208,8 +208,8 @@ class Once:
     ``token: {user, password, project}`` (Keystone issues a token; the password is a path in the metadata),
     ``rows: {database, table, where}`` (the table, which the work fills last, has any row, or one with the values of
     ``where``, by column) or
-    ``recorded: {database, distribution}`` (the schema holds a record that it was done with this version of a Python
-    distribution, for work that leaves nothing else to see).
+    ``recorded: {database, distribution}`` (it is on record that it was done with this version of a Python distribution
+    since the schema was migrated last, for work that leaves nothing else to see).
     ``{path}`` in an argument of ``run`` stands for that path's value in the metadata, ``{{`` and ``}}`` for braces;
     ``env`` maps variables to metadata paths, which is how secrets travel; ``user`` is whom the command runs as. Work
     whose evidence needs the service itself is done ``when: running``, all other ``when: stopped``, before the unit

@@ -1,4 +1,4 @@
-"""One-time work that waits for every controller, and the record of it in the service's own schema."""
+"""One-time work that waits for every controller, and the record of it, which no service sees."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from typing import Any
 import pymysql
 import pytest
 
-from tripleo_ha import cluster
+from tripleo_ha import cluster, table
 from tripleo_ha.errors import Failure
 from tripleo_ha.node import evidence, rolling, service, settling, sql
 from tripleo_ha.node.context import Context
@@ -26,22 +26,32 @@ def context(me: int = 2) -> Context:
 
 
 class Database:
-    """Enough of MariaDB for one table of records."""
+    """Enough of MariaDB for the table of records and those that earlier images left."""
 
     def __init__(self) -> None:
-        self.there = False
-        self.records: dict[str, str] = {}
+        self.made: list[str] = []
+        self.records: dict[tuple[str, ...], str] = {}
+        self.former: list[str] = []
 
     def query(self, _: object, statement: str, parameters: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
-        assert "`placement`.tripleo_ha_once" in statement
-        if statement.startswith("CREATE"):
-            self.there = True
-        elif not self.there:
-            raise pymysql.err.ProgrammingError(1146, "no such table")
-        elif statement.startswith("REPLACE"):
-            self.records[parameters[0]] = parameters[1]
-        else:
-            return [(self.records[parameters[0]],)] if parameters[0] in self.records else []
+        verb, *words = statement.split()
+        if "information_schema.tables" in words:
+            assert parameters == ("tripleo_ha_once",)
+            return [(schema,) for schema in self.former]
+        if verb == "DROP":
+            self.former.remove(words[1].removesuffix(".tripleo_ha_once").strip("`"))
+        elif verb == "CREATE":
+            self.made.append(" ".join(words[:5]))
+        elif verb in ("SELECT", "DELETE", "REPLACE"):
+            assert "tripleo_ha.once" in words
+            if len(self.made) < 2:
+                raise pymysql.err.ProgrammingError(1146, "no such table")
+            if verb == "SELECT":
+                return [(self.records[parameters],)] if parameters in self.records else []
+            if verb == "DELETE":
+                self.records = {key: version for key, version in self.records.items() if key[0] != parameters[0]}
+            else:
+                self.records[parameters[:2]] = parameters[2]
         return []
 
 
@@ -73,10 +83,54 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 def test_it_is_done_once_for_each_version(ran: list[list[str]], database: Database, tmp_path: Path) -> None:
     settling.finish(context())
     settling.finish(context())
-    assert (ran, database.records) == ([["do"]], {"online": "13.0.0"})
+    assert (ran, database.records) == ([["do"]], {("placement", "online"): "13.0.0"})
+    assert database.made == ["DATABASE IF NOT EXISTS tripleo_ha", "TABLE IF NOT EXISTS tripleo_ha.once"]
     (tmp_path / "some_thing-13.0.0.egg-info").rename(tmp_path / "some_thing-14.0.0.dist-info")
     settling.finish(context())
-    assert (len(ran), database.records) == (2, {"online": "14.0.0"})
+    assert (len(ran), database.records) == (2, {("placement", "online"): "14.0.0"})
+
+
+def test_a_schema_that_is_migrated_again_has_its_records_no_more(
+    ran: list[list[str]], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settling.finish(context())
+    database.records["nova", "online"] = "30.0.0"
+    schema = Once("schema", {"alembic": {"database": "placement", "versions": ""}}, ("sync",))
+    held = iter([False, True])
+    with monkeypatch.context() as dropped:
+        dropped.setattr(evidence, "holds", lambda *_: next(held))
+        dropped.setattr(evidence, "discard_half_done", lambda _: False)
+        dropped.setattr(service, "await_members", lambda _: None)
+        service.do_once(context(0), Row("placement", "placement_api", "", once=(schema,)), "stopped")
+    assert database.records == {("nova", "online"): "30.0.0"}
+    settling.finish(context())
+    assert ran == [["do"], ["sync"], ["do"]]
+
+
+def test_each_schema_of_which_something_is_recorded_is_migrated_by_a_row() -> None:
+    works = [work.evidence for row in table.load() for work in row.once]
+    recorded, migrated = (
+        {work[kind]["database"] for work in works if kind in work} for kind in ("recorded", "alembic")
+    )
+    assert recorded
+    assert recorded <= migrated
+
+
+def test_records_of_earlier_images_are_dropped_once_no_controller_reads_them(
+    ran: list[list[str]], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.former = ["glance", "placement"]
+    with monkeypatch.context() as upgrade:
+        upgrade.setattr(rolling, "same_image", lambda _: False)
+        upgrade.setattr(rolling, "TURN_TIMEOUT", 0.0)
+        settling.finish(context())
+    assert (database.former, ran) == (["glance", "placement"], [])
+    settling.finish(context())
+    assert (database.former, ran) == ([], [["do"]])
+    # One that went back to an earlier image meanwhile.
+    database.former = ["placement"]
+    settling.finish(context())
+    assert (database.former, ran) == ([], [["do"]])
 
 
 @pytest.mark.parametrize("me", [0, 1])

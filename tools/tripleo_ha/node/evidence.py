@@ -12,8 +12,12 @@ from tripleo_ha.node.context import Context
 from tripleo_ha.table import Once
 
 DIST_PACKAGES = Path("/usr/lib/python3/dist-packages")
-RECORDS = "tripleo_ha_once"
-"""The table, in a service's own schema, of work that leaves nothing else to see."""
+SCHEMA = "tripleo_ha"
+"""The project's own: ``nova-manage db archive_deleted_rows`` fails on a table in Nova's that is not Nova's."""
+RECORDS = f"{SCHEMA}.once"
+"""The table of work that leaves nothing else to see."""
+FORMER_RECORDS = "tripleo_ha_once"
+"""The table, in a service's own schema, where earlier images kept such records."""
 
 
 def holds(context: Context, work: Once) -> bool:
@@ -39,7 +43,7 @@ def holds(context: Context, work: Once) -> bool:
 
 
 def record(work: Once) -> None:
-    """Have the service's own schema say that this work was done, and with which version; a dropped schema forgets it.
+    """Note that this work was done, and with which version; :func:`forget` says how long that counts.
 
     Only for evidence of the kind ``recorded``; nothing happens for other kinds, which see for themselves.
     """
@@ -47,18 +51,40 @@ def record(work: Once) -> None:
 
     if (recorded := work.evidence.get("recorded")) is None:
         return
-    table = f"`{recorded['database']}`.{RECORDS}"
+    database = recorded["database"]
     with sql.root() as connection:
-        if not _recorded(work.name, recorded["database"]):
-            columns = "name VARCHAR(64) PRIMARY KEY, version VARCHAR(64) NOT NULL"
-            sql.query(connection, f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
-        values = (work.name, version_of(recorded["distribution"]))
-        sql.query(connection, f"REPLACE INTO {table} (name, version) VALUES (%s, %s)", values)  # noqa: S608
+        if not _recorded(work.name, database):
+            columns = "schema_name VARCHAR(64), name VARCHAR(64), version VARCHAR(64) NOT NULL"
+            sql.query(connection, f"CREATE DATABASE IF NOT EXISTS {SCHEMA} CHARACTER SET utf8mb4")
+            sql.query(connection, f"CREATE TABLE IF NOT EXISTS {RECORDS} ({columns}, PRIMARY KEY (schema_name, name))")
+        values = (database, work.name, version_of(recorded["distribution"]))
+        sql.query(connection, f"REPLACE INTO {RECORDS} VALUES (%s, %s, %s)", values)  # noqa: S608
+
+
+def forget(database: str) -> None:
+    """Drop the records of a schema that is about to be migrated: it is new, or holds the data of an earlier release."""
+    _rows(f"DELETE FROM {RECORDS} WHERE schema_name = %s", (database,))  # noqa: S608
 
 
 def _recorded(name: str, database: str) -> str:
-    found = _rows(f"SELECT version FROM `{database}`.{RECORDS} WHERE name = %s", (name,))  # noqa: S608
+    asked = f"SELECT version FROM {RECORDS} WHERE schema_name = %s AND name = %s"  # noqa: S608
+    found = _rows(asked, (database, name))
     return str(found[0][0]) if found else ""
+
+
+def with_former_records() -> list[str]:
+    """Return the schemas in which an earlier image has left its table of records."""
+    asked = "SELECT table_schema FROM information_schema.tables WHERE table_name = %s"
+    return [str(schema) for (schema,) in _rows(asked, (FORMER_RECORDS,))]
+
+
+def drop_former_records(schemas: Iterable[str]) -> None:
+    """Drop the tables of records that an earlier image has left; while a node runs one, it looks for them there."""
+    from tripleo_ha.node import sql
+
+    with sql.root() as connection:
+        for schema in schemas:
+            sql.query(connection, f"DROP TABLE `{schema}`.{FORMER_RECORDS}")
 
 
 def _present(wanted: Mapping[str, Any]) -> bool:
@@ -70,7 +96,7 @@ def _present(wanted: Mapping[str, Any]) -> bool:
 
 
 def _rows(asked: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """Return what a query finds, which is nothing where there is no such table."""
+    """Return what a statement finds, which is nothing where there is no such table, or no such schema."""
     import pymysql
 
     from tripleo_ha.node import sql

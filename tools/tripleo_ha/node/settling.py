@@ -51,17 +51,20 @@ def settle(context: Context) -> None:
 def finish(context: Context) -> None:
     """Do, on the last node, the one-time work that wants every controller to run the same image and metadata.
 
-    It is no failure when they do not yet, or the work fails: services run without it, and a later run tries again.
+    What only earlier images read goes then, too. It is no failure when they do not yet, or the work fails: services run
+    without it, and a later run tries again.
     """
     if context.cluster.me != context.cluster.nodes[-1]:
         return
     try:
         works = [(row, work) for row in context.rows for work in row.once if work.when == EVERYWHERE]
         pending = [(row, work) for row, work in works if not evidence.holds(context, work)]
-        if pending:
-            every = "every controller to run the same image and metadata"
-            same = partial(_all_the_same, context)
-            wait_for(every, same, timeout=rolling.TURN_TIMEOUT)
+        former = evidence.with_former_records() if works else []
+        if not pending and not former:
+            return
+        every = "every controller to run the same image and metadata"
+        wait_for(every, partial(_all_the_same, context), timeout=rolling.TURN_TIMEOUT)
+        evidence.drop_former_records(former)
         for row, work in pending:
             service.perform(context, work, timeout=FINISH_TIMEOUT)
             LOG.info("%s: %s done", row.service, work.name)
