@@ -16,7 +16,7 @@ from tripleo_ha.files import write_file
 from tripleo_ha.metadata import authority, check, generate, masking, passwords
 from tripleo_ha.metadata.authority import certified
 from tripleo_ha.metadata.generate import CORE, Description, numbered
-from tripleo_ha.metadata.passwords import Passwords
+from tripleo_ha.metadata.passwords import Passwords, Unfit
 
 NOW = datetime(2030, 5, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -75,6 +75,41 @@ def test_an_authority_that_ends_too_soon_is_renewed_as_well() -> None:
     renewed = certified(KNOWN, CLOUD, late, renew=True)
     assert renewed.of("tls")["ca"] != KNOWN.of("tls")["ca"]
     assert findings(document(known=renewed), late) == []
+
+
+@pytest.mark.parametrize("missing", ["ca", "ca_key"])
+@pytest.mark.parametrize("renew", [False, True])
+def test_half_an_authority_is_refused_and_not_replaced(missing: str, renew: bool) -> None:
+    kept = {key: value for key, value in KNOWN.of("tls").items() if key != missing}
+    with pytest.raises(Unfit, match=f"and tls.{missing} is not"):
+        certified(Passwords({**KNOWN.values, "tls": kept}), CLOUD, NOW, renew=renew)
+
+
+@pytest.mark.parametrize("key", ["x", 5, KNOWN.of("tls")["public"]["key"], KNOWN.of("tls")["ca"]])
+def test_a_key_that_is_not_the_authoritys_issues_nothing(key: object) -> None:
+    values = {**KNOWN.values, "tls": {**KNOWN.of("tls"), "ca_key": key}}
+    with pytest.raises(Unfit, match=r"tls\.ca_key") as caught:
+        certified(Passwords(values), CLOUD, NOW, renew=True)
+    assert str(key) not in str(caught.value).split()
+
+
+def test_what_took_the_place_of_another_is_told() -> None:
+    assert authority.news(SECRETS, KNOWN) == []
+    assert authority.news(KNOWN, certified(KNOWN, CLOUD, NOW)) == []
+    moved = certified(KNOWN, described(tls={"public": {"name": "cloud.example.com"}}), NOW)
+    assert authority.news(KNOWN, moved) == ["issued anew: tls.public.certificate, with another key"]
+    brought = described(tls={"control": KNOWN.of("tls")["control"]})
+    alone = certified(KNOWN, brought, NOW + authority.AUTHORITY, renew=True)
+    assert [line.split(",")[0] for line in authority.news(KNOWN, alone)] == [
+        "made anew: tls.ca",
+        "issued anew: tls.public.certificate",
+    ]
+    late = certified(KNOWN, CLOUD, NOW + authority.AUTHORITY, renew=True)
+    assert [line.split(",")[0] for line in authority.news(KNOWN, late)] == [
+        "made anew: tls.ca",
+        "issued anew: tls.control.certificate",
+        "issued anew: tls.public.certificate",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """``tripleo-ha metadata``: what it writes, what it keeps, and how it refuses."""
 
 import json
+import re
 import stat
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 from tripleo_ha import endpoints
 from tripleo_ha.cli import main as cli
 from tripleo_ha.metadata import authority, schema
+from tripleo_ha.metadata.generate import Description, numbered
 
 
 def command(*arguments: object) -> int:
@@ -101,10 +103,12 @@ def test_one_that_has_expired_is_told_and_can_be_renewed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(authority, "CERTIFICATE", timedelta(minutes=-1))
-    assert command("metadata", "generate", "--out", tmp_path) == 1
-    assert "THA228 tls.public.certificate" in capsys.readouterr().err
+    authority.ensure(tmp_path / "passwords.yaml", Description(numbered(3)), datetime.now(UTC))
     monkeypatch.undo()
+    assert command("metadata", "generate", "--out", tmp_path) == 1
+    assert re.search(r"passwords\.yaml:\d+:5: THA228 tls\.public\.certificate", capsys.readouterr().err)
     assert command("metadata", "renew-certificate", "--out", tmp_path) == 0
+    assert "issued anew: tls.public.certificate, with another key" in capsys.readouterr().out
     assert command("metadata", "generate", "--out", tmp_path) == 0
 
 
@@ -133,8 +137,99 @@ def test_what_the_gate_would_refuse_is_not_written(tmp_path: Path, capsys: pytes
     file = tmp_path / "cloud.yaml"
     file.write_text("overrides: {keystone: {workers: many}}\n")
     assert command("metadata", "generate", "--description", file, "--out", tmp_path / "out") == 1
-    assert "keystone.workers" in capsys.readouterr().err
-    assert not (tmp_path / "out" / "nodes").exists()
+    assert f"\n  {file}:1:24: THA103 keystone.workers: found text" in capsys.readouterr().err
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_bad_password_is_blamed_on_its_own_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = tmp_path / "passwords.yaml"
+    store.touch(mode=0o600)
+    store.write_text("haproxy:\n  stats_password: s3cret\n")
+    assert command("metadata", "generate", "--out", tmp_path) == 1
+    told = capsys.readouterr().err
+    assert f"\n  {store}:2:3: THA107 haproxy.stats_password: " in told
+    assert "s3cret" not in told
+    assert store.read_text() == "haproxy:\n  stats_password: s3cret\n"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ("{tls: 5}", "THA103 tls: found an integer"),
+        ("{tls: {public: true}}", "THA103 tls.public: found true"),
+        ("{tls: {public: {name: 7}}}", "THA103 tls.public.name: found an integer"),
+        ('{tls: {public: {name: "a b ü"}}}', "THA106 tls.public.name: found other text"),
+        ("{cluster: null}", "THA103 cluster: found nothing (null)"),
+        ("{cluster: {virtual_ips: {public: null}}}", "THA103 cluster.virtual_ips.public: found nothing (null)"),
+        ("{cluster: {virtual_ips: {public: {ip: 5}}}}", "THA103 cluster.virtual_ips.public.ip: found an integer"),
+        ("{mysql: {extra: {mysqld: {1: 2}}}}", "a key that is not text"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["generate", "renew-certificate"])
+def test_a_wrong_override_is_told_with_its_place(
+    verb: str, overrides: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "cloud.yaml"
+    file.write_text(f"overrides: {overrides}\n")
+    assert command("metadata", verb, "--description", file, "--out", tmp_path / "out") in (1, 2)
+    told = capsys.readouterr().err
+    assert words in told
+    assert f"{file}:1:" in told
+
+
+@pytest.mark.parametrize(
+    ("tls", "words"),
+    [
+        ("{ca: x, ca_key: x}", "THA106 tls.ca: found other text"),
+        ("{ca: [x], ca_key: x}", "THA103 tls.ca: found a list of 1"),
+        ("{public: 5}", "THA103 tls.public: found an integer"),
+        ("{ca_key: x}", "tls.ca_key is there, and tls.ca is not"),
+        ("5", "not a passwords file"),
+    ],
+)
+def test_an_authority_that_is_none_is_told_and_kept(
+    tls: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "passwords.yaml"
+    store.touch(mode=0o600)
+    store.write_text(f"tls: {tls}\n")
+    assert command("metadata", "generate", "--out", tmp_path) == 2
+    assert f"{store}: {words}" in capsys.readouterr().err
+    assert store.read_text() == f"tls: {tls}\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("name: a\ncontrolers: 3\n", ":2:1: controlers: no key of this name\n  hint: did you mean controllers?"),
+        ("controllers:\n- a\n- {memory_mb: much}\n", ":3:4: controllers[1].memory_mb: found text"),
+        ("controllers:\n- a\n- {nam: b}\n", ":3:4: controllers[1].nam: no key of this name"),
+        ("controllers: [a, 3]\n", ":1:18: controllers[1]: found an integer"),
+        ("services: [mysql, rabit]\n", ":1:19: services[1]: no service 'rabit'\n  hint: did you mean rabbit?"),
+        ("name: a\nname: b\n", ":2:1: this key stands here already, on line 1"),
+        ("networks: {control: {cidr: a, interface: b, vip: c}}", ":1:22: networks.control.cidr: not a network"),
+        ("networks: {control: {cidr: a, vip: c}}", ":1:12: networks.control: the key interface is missing"),
+        ("profile: huge\n", ":1:1: profile: no profile 'huge'"),
+    ],
+)
+def test_a_wrong_description_is_told_with_its_place(
+    content: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "cloud.yaml"
+    file.write_text(content)
+    assert command("metadata", "generate", "--description", file, "--out", tmp_path / "out") == 2
+    assert f"{file}{words}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_the_command_line_says_is_not_blamed_on_the_description(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "cloud.yaml"
+    file.write_text("controllers: 3\n")
+    arguments = ("--description", file, "--controllers", 10, "--out", tmp_path / "out")
+    assert command("metadata", "generate", *arguments) == 2
+    assert str(file) not in capsys.readouterr().err
 
 
 def test_a_failed_rotation_rotates_nothing(tmp_path: Path) -> None:

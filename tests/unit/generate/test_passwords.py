@@ -121,7 +121,7 @@ def test_bytes_that_are_no_text_are_refused(file: Path) -> None:
     file.parent.mkdir()
     file.touch(mode=0o600)
     file.write_bytes(b"\xff\xfe\xfa")
-    with pytest.raises(Failure, match="not a passwords file"):
+    with pytest.raises(Failure, match=r"passwords\.yaml:1:1: not text in UTF-8"):
         passwords.read(file)
 
 

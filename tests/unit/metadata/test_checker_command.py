@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tripleo_ha import paths
 from tripleo_ha.cli.main import main
-from tripleo_ha.metadata import schema
+from tripleo_ha.metadata import passwords, schema
 
 PROGRAM = "from tripleo_ha.cli.main import main; main()"
 
@@ -52,6 +53,53 @@ def test_warnings_count_when_strict(corpus: Path) -> None:
 )
 def test_wrong_usage_exits_2(argv: list[str]) -> None:
     assert call(*argv) == 2
+
+
+def test_an_empty_name_is_not_this_directory(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(corpus)
+    assert call("validate", "") == 2
+    told = capsys.readouterr()
+    assert (told.out, "an empty file name" in told.err) == ("", True)
+
+
+def test_a_document_instead_of_its_name_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("validate", "keystone: {admin_password: Hunter2Secret99}\n" * 99) == 2
+    told = capsys.readouterr()
+    assert "<a name of 4356 characters>: cannot read: File name too long" in told.out
+    assert "Hunter2" not in told.out + told.err
+
+
+@pytest.mark.parametrize("form", ["text", "json", "github", "sarif", "junit"])
+def test_a_name_that_is_no_text(form: str, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    file = os.fsencode(tmp_path) + b"/\xff.yaml"
+    with open(file, "w") as stream:  # noqa: PTH123
+        stream.write("mysql: {gcache: 5}\n")
+    assert call("validate", "--format", form, os.fsdecode(file)) == 1
+    told = capsysbinary.readouterr().out
+    if form == "sarif":
+        place = json.loads(told)["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
+        assert place["artifactLocation"]["uri"].endswith("/%FF.yaml")
+
+
+def test_all_that_is_generated_is_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("metadata", "generate", "--out", str(tmp_path)) == 0
+    assert call("validate", str(tmp_path)) == 0
+    assert "5 documents, 0 errors" in capsys.readouterr().out
+    store = tmp_path / "passwords.yaml"
+    without = yaml.safe_load(store.read_text())
+    without |= {"haproxy": {"stats_password": None}, "rabbit": None, "tls": {**without["tls"], "public": None}}
+    store.write_text(passwords.HEADER + yaml.safe_dump(without))
+    assert call("validate", str(tmp_path)) == 0
+    assert call("metadata", "generate", "--out", str(tmp_path)) == 0
+    store.write_text(store.read_text().replace("  stats_password: ", "  stats_password: x\n  stats_passwort: "))
+    capsys.readouterr()
+    assert call("validate", str(tmp_path)) == 1
+    told = capsys.readouterr().out
+    assert "error THA107 haproxy.stats_password: " in told
+    assert "error THA101 haproxy.stats_passwort: " in told
+    assert "5 documents, 2 errors" in told
 
 
 def test_annotate_shows_the_line(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:

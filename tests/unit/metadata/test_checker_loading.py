@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tripleo_ha.errors import UsageError
 from tripleo_ha.metadata import json_tree, loading, reading, yaml_tree
 from tripleo_ha.metadata.reading import Input
 from tripleo_ha.metadata.tree import Mark, Node
@@ -210,3 +211,49 @@ def test_pipe_is_read_to_its_end() -> None:
         assert reading.read(f"/dev/fd/{out}").content == b"{}"
     finally:
         os.close(out)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("a.yaml", "a: {b: 1}\n"), ("a.json", '{"a":\t{"b": 1}}'), ("a", '{"a": {"b": 1}}'), ("a.yml", "{a: {b: 1}}")],
+)
+def test_a_map_is_read_from_yaml_and_json(name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    assert loading.read_document(tmp_path / name) == {"a": {"b": 1}}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.yaml", b"a: s3cret\na: s3cret\n", ":2:1: this key stands here already, on line 1"),
+        ("a.yaml", b"a: 's3cret\n", ":2:1: a quote that is not closed"),
+        ("a.yaml", b"a: 2024-01-01\n", ":1:4: a date"),
+        ("a.yaml", b"- s3cret\n", ":1:1: found a list of 1\n  hint: expected a map"),
+        ("a.yaml", b"", ":1:1: the document is empty"),
+        ("a.yaml", b"# s3cret\n", ":1:1: the document is empty"),
+        ("a.yaml", b"~\n", ":1:1: found nothing (null)"),
+        ("a.yaml", b"a: \xff\n", ":1:4: not text in UTF-8"),
+        ("a.json", b'{"a": 1,}', ":1:8: a comma before }"),
+        ("a.json", b"a: 1", ":1:1: "),
+        ("a.json", None, ": No such file or directory"),
+    ],
+)
+def test_what_is_no_map_is_told_with_its_place(name: str, content: bytes | None, words: str, tmp_path: Path) -> None:
+    file = tmp_path / name
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(UsageError) as caught:
+        loading.read_document(file)
+    assert f"{file}{words}" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "# only this\n", "~\n"])
+def test_nothing_may_be_an_empty_map(text: str, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    assert loading.read_document(tmp_path / "a.yaml", may_be_empty=True) == {}
+
+
+def test_a_name_that_is_too_long_is_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^<a name of \d+ characters>: File name too long$"):
+        loading.read_document(tmp_path / ("s3cret" * 100))

@@ -128,6 +128,21 @@ def test_what_is_no_document_is_two(content: bytes | None, tmp_path: Path) -> No
     assert command("render", "--metadata", file, "--out", tmp_path / "out") == 2
 
 
+def test_the_place_of_a_fault_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "m.json"
+    file.write_text('{"a": 1,\n "a": 2}')
+    assert command("render", "--metadata", file, "--out", tmp_path / "out") == 2
+    assert f"{file}:2:2: this key stands here already" in capsys.readouterr().err
+
+
+def test_which_of_two_is_refused_is_told(save: Save, capsys: pytest.CaptureFixture[str]) -> None:
+    good, bad = save("a.json"), save("b.json", mysql={"gcache": 1})
+    assert command("render", "--diff", good, bad) == 1
+    told = capsys.readouterr().err
+    assert f"{bad}: metadata refused:\n  THA101 mysql.gcache" in told
+    assert str(good) not in told
+
+
 def test_metadata_that_the_gate_refuses_is_one(save: Save, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("render", "--metadata", save("a.json", mysql={"gcache": 1}), "--out", tmp_path / "out") == 1
     assert "mysql.gcache" in capsys.readouterr().err

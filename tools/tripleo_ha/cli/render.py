@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tripleo_ha import paths
-from tripleo_ha.errors import UsageError
+from tripleo_ha.errors import Failure, UsageError
 
 if TYPE_CHECKING:
     from tripleo_ha.metadata.masking import Mask
@@ -48,17 +48,15 @@ def _elements(arguments: argparse.Namespace) -> Path:
     return elements
 
 
-def _load(path: Path) -> dict[str, Any]:
-    from tripleo_ha.metadata import yaml_tree
+def _accepted(path: Path, rows: Any) -> dict[str, Any]:
+    from tripleo_ha.metadata.loading import read_document
+    from tripleo_ha.node import preview
 
+    document = read_document(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: {getattr(error, 'strerror', None) or 'not text in UTF-8'}") from error
-    parsed = yaml_tree.parse(text)
-    if not parsed.usable or parsed.findings or not isinstance(parsed.value, dict):
-        raise UsageError(f"{path}: not a metadata document", f"tripleo-ha validate {path}")
-    return parsed.value
+        return preview.accepted(document, rows)
+    except Failure as refused:
+        raise Failure(f"{path}: {refused.message}", f"tripleo-ha validate {path}") from refused
 
 
 def _render(arguments: argparse.Namespace) -> int:
@@ -67,7 +65,7 @@ def _render(arguments: argparse.Namespace) -> int:
     from tripleo_ha.node import preview, programs
 
     elements, rows = _elements(arguments), _rows(arguments)
-    metadata = preview.accepted(_load(arguments.metadata), rows)
+    metadata = _accepted(arguments.metadata, rows)
     files = preview.files(elements, metadata, rows)
     try:
         _write(arguments.out, files)
@@ -112,7 +110,7 @@ def _diff(arguments: argparse.Namespace) -> int:
     from tripleo_ha.node import preview
 
     elements, rows = _elements(arguments), _rows(arguments)
-    before, after = (preview.accepted(_load(path), rows) for path in arguments.diff)
+    before, after = (_accepted(path, rows) for path in arguments.diff)
     old, new = (preview.files(elements, metadata, rows) for metadata in (before, after))
     mask = Mask(A=before, B=after)
     changed = [path for path in sorted({**old, **new}) if old.get(path) != new.get(path)]

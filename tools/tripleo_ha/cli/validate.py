@@ -13,7 +13,8 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "validate",
         help="check metadata documents",
         description="Check metadata documents, YAML or JSON: each alone, and those of a directory as one cluster. "
-        "A Heat template or what 'openstack stack show' prints is searched for metadata.",
+        "A Heat template or what 'openstack stack show' prints is searched for metadata. Of a passwords file, what "
+        "is there is checked.",
         epilog="exit status: 0 clean, 1 findings (with --strict warnings count), 2 something could not be read",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="a document, a directory of nodes, or - for stdin")

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from tripleo_ha.metadata import formats, schema
-from tripleo_ha.metadata.findings import Finding, Path
+from tripleo_ha.metadata.findings import Finding, Path, name_in
 from tripleo_ha.metadata.loading import Document
-from tripleo_ha.metadata.tree import Node
+from tripleo_ha.metadata.tree import Mark, Node
 
 HIDDEN = "********"
 CONTEXT = 1
@@ -28,7 +28,7 @@ _SHOWN_FORMATS = ("ipv4", "cidr")
 def annotate(document: Document, findings: Sequence[Finding]) -> Iterator[str]:
     """Yield the lines around each finding, numbered, with marks below and the identifiers of the rules.
 
-    Keys are shown, and values of the kinds that cannot be secrets where the schema declares one. Everything else,
+    Names of keys are shown, and values of the kinds that cannot be secrets where the schema declares one. All else,
     comments included, stands as ``********``. Of a document that cannot be parsed only declared keys are shown.
     """
     lines = document.text.split("\n")
@@ -120,16 +120,19 @@ def _outside(line: str, begin: int, end: int) -> Iterator[tuple[int, int, str]]:
 def _safe_spans(document: Document, findings: Iterable[Finding]) -> dict[int, list[Span]]:
     found: dict[int, list[Span]] = {}
     for finding in findings:
-        if finding.on_key and finding.rule == "THA003":
-            found.setdefault(finding.line, []).append((finding.column - 1, finding.column - 1 + finding.width))
+        if finding.rule == "THA003" and finding.on_key:
+            line, span = _name(Mark(finding.line, finding.column, finding.width), str(finding.path[-1]))
+            found.setdefault(line, []).append(span)
     for line, span in _safe_in(document.node, document.value, ()):
         found.setdefault(line, []).append(span)
     return found
 
 
 def _safe_in(node: Node, value: Any, path: Path) -> Iterator[tuple[int, Span]]:
-    for mark in node.keys.values():
-        yield mark.line, (mark.column - 1, mark.column - 1 + mark.width)
+    if node.children is not None and schema.hides_keys(path):
+        return
+    for key, mark in node.keys.items():
+        yield _name(mark, key)
     if isinstance(node.children, dict) and isinstance(value, dict):
         for key, child in node.children.items():
             yield from _safe_in(child, value[key], (*path, key))
@@ -138,6 +141,12 @@ def _safe_in(node: Node, value: Any, path: Path) -> Iterator[tuple[int, Span]]:
             yield from _safe_in(child, value[index], (*path, index))
     elif node.children is None and _harmless(value, path):
         yield node.mark.line, (node.mark.column - 1, node.mark.column - 1 + node.mark.width)
+
+
+def _name(mark: Mark, key: str) -> tuple[int, Span]:
+    name = name_in(key)
+    begin = mark.column - 1
+    return mark.line, (begin, begin + (mark.width if name == key else min(len(name), mark.width)))
 
 
 def _harmless(value: Any, path: Path) -> bool:

@@ -103,8 +103,9 @@ _ALL = (
     Rule(
         "THA101",
         "Undeclared key",
-        "Nothing reads this key: it is misspelt, stands in the wrong place, or belongs under extra.",
-        "Correct it, move it, or put it under the service's extra map.",
+        "Nothing reads this key: it is misspelt, stands in the wrong place, or belongs under extra. In {KEY:VALUE} all "
+        "is key, because no blank follows the colon.",
+        "Correct it, move it, put it under the service's extra map, or put a blank after the colon.",
     ),
     Rule(
         "THA102",

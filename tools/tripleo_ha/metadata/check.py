@@ -76,6 +76,22 @@ RULES = (*rules.RULES, *service_rules.RULES, *storage_rules.RULES, *tls_rules.RU
 """Every semantic rule about one document that is the same at any time."""
 
 
+def check_secrets(sections: Mapping[str, Any]) -> list[Finding]:
+    """Check what a passwords file says of the metadata's sections: each key that is there, and none that is missing.
+
+    ``tls.ca_key`` is at home in it alone.
+    """
+    from tripleo_ha.metadata.passwords import present
+
+    there = present(sections)
+    if isinstance(there.get("tls"), dict):
+        there["tls"].pop("ca_key", None)
+    found = validation.check_root(there)
+    for name in (name for name in schema.sections() if name in there):
+        found += validation.check_section(name, there[name])
+    return [finding for finding in found if finding.rule != "THA102"]
+
+
 def _missing_services(valid: Document, present: frozenset[str]) -> Iterator[Finding]:
     for path, needed in _needs(valid):
         if needed not in present:

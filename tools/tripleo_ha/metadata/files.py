@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from tripleo_ha.metadata import heat, reading
-from tripleo_ha.metadata.check import Checker
+from tripleo_ha.metadata.check import Checker, check_secrets
 from tripleo_ha.metadata.findings import Finding, Path
 from tripleo_ha.metadata.loading import Document, load
 
@@ -89,6 +89,8 @@ def check_loaded(document: Document, checker: Checker) -> list[Finding]:
         return document.findings
     if heat.is_heat(document.value):
         return _check_heat(document, checker)
+    if document.is_of_passwords:
+        return document.findings + [document.locate(finding) for finding in check_secrets(document.value)]
     document.versions = checker.versions(document.value)
     found = checker.check(document.value, document.versions)
     return document.findings + [document.locate(finding) for finding in found]

@@ -8,11 +8,12 @@ Path = tuple[str | int, ...]
 Severity = Literal["error", "warning"]
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
+_IN_NO_NAME = re.compile(r"[^\w./$-]")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One fault of one document. It never holds a secret: string values are not repeated, keys are.
+    """One fault of one document. What is shown of it never holds a secret: keys are repeated, string values are not.
 
     :param rule: stable identifier, a key of :data:`tripleo_ha.metadata.catalogue.RULES`.
     :param path: keys and list indices from the document's root to the offending place.
@@ -62,5 +63,14 @@ def dotted(path: Path) -> str:
 
 
 def clipped(key: str, limit: int = 60) -> str:
-    """Quote a key for showing: one line, printable, at most ``limit`` characters."""
-    return repr(key if len(key) <= limit else key[:limit] + "…")
+    """Quote the name in a key for showing: one line, printable, at most ``limit`` characters."""
+    shown = name_in(key)[:limit]
+    return repr(shown if shown == key else shown + "…")
+
+
+def name_in(key: str) -> str:
+    """Return a key as far as it looks like a name.
+
+    In ``{password:secret}`` and ``{password secret}`` all is key to YAML, and none is value.
+    """
+    return _IN_NO_NAME.split(key, maxsplit=1)[0]

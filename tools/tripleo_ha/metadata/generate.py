@@ -9,6 +9,7 @@ from typing import Any
 from tripleo_ha import endpoints
 from tripleo_ha.errors import UsageError
 from tripleo_ha.metadata import schema
+from tripleo_ha.metadata.findings import Finding
 from tripleo_ha.metadata.passwords import Passwords
 
 CORE = ("mysql", "rabbit", "haproxy", "pacemaker", "memcached", "keystone", "ceilometer")
@@ -74,7 +75,7 @@ def numbered(
 
     :raises UsageError: the control network is too small.
     """
-    control = _network((networks or LOCAL_NETWORKS)["control"].cidr)
+    control = network_of((networks or LOCAL_NETWORKS)["control"].cidr)
     if FIRST_HOST + count > control.num_addresses - 1:
         raise UsageError(f"no room for {count} controllers in the control network {control}")
     return tuple(
@@ -88,6 +89,7 @@ def generate(description: Description, passwords: Passwords) -> dict[str, Docume
 
     The documents differ in ``node`` only. Pure: the same description and passwords give the same documents.
 
+    :param description: without :func:`faults`, if the passwords hold certificates.
     :param passwords: see :func:`tripleo_ha.metadata.authority.ensure`; what it lacks for ``description.services``
         is an error, not a new value. Endpoints may be encrypted where it holds a certificate for them.
     :raises UsageError: the number of controllers, a network or a service is out of the question.
@@ -109,7 +111,7 @@ def shared(description: Description, passwords: Passwords) -> Document:
     """
     check(description)
     if missing := passwords.missing(description.services):
-        raise UsageError(f"the passwords lack {', '.join(missing)}", "complete them with passwords.ensure")
+        raise UsageError(f"the passwords lack {', '.join(missing)}", "generate the metadata first")
     document: Document = {"cluster": _cluster(description), "base": {}}
     if certified_hosts(description) and (kept := passwords.of("tls")):
         document["tls"] = {"ca": kept["ca"], **_certificates(kept)}
@@ -119,11 +121,22 @@ def shared(description: Description, passwords: Passwords) -> Document:
     return merged(document, description.overrides)
 
 
+def faults(description: Description) -> list[Finding]:
+    """Return what is wrong with the addresses and names that certificates are made for, as far as they are given."""
+    from tripleo_ha.metadata import validation
+
+    own = merged({"cluster": _cluster(description)}, description.overrides)
+    found = [fault for name in ("cluster", "tls") if name in own for fault in validation.check_section(name, own[name])]
+    return [fault for fault in found if fault.rule != "THA102"]
+
+
 def certified_hosts(description: Description) -> dict[str, tuple[str, ...]]:
     """Return, by virtual IP, what a certificate of its endpoints is for, the host that they carry first.
 
     Nothing where nothing is balanced; no virtual IP for which the description brings a certificate of its own, and none
     at all with an authority of its own, which would not have issued ours.
+
+    :param description: without :func:`faults`.
     """
     own = merged({"cluster": _cluster(description)}, description.overrides)
     vips, tls = own["cluster"]["virtual_ips"], own.get("tls", {})
@@ -151,7 +164,11 @@ def is_address(text: str) -> bool:
     return True
 
 
-def _network(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+def network_of(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """Return a network of its CIDR.
+
+    :raises UsageError: it is none.
+    """
     try:
         return ipaddress.ip_network(cidr, strict=False)
     except ValueError as error:
@@ -179,7 +196,7 @@ def profile(name: str) -> tuple[str, ...]:
 def check(description: Description) -> None:
     """Judge a description before anything is invented for it.
 
-    Addresses and sizes are not judged here: the generated metadata passes through the checker like any other.
+    Addresses and sizes are not judged here but by :func:`faults`, and by the checker, as any other metadata.
 
     :raises UsageError: the number of controllers, a network or a service is out of the question.
     """
@@ -227,7 +244,7 @@ def _cluster(description: Description) -> Document:
         "virtual_ips": {
             name: {
                 "ip": network.vip,
-                "prefix": _network(network.cidr).prefixlen,
+                "prefix": network_of(network.cidr).prefixlen,
                 "interface": network.interface,
             }
             for name, network in description.networks.items()

@@ -108,10 +108,9 @@ def _is_metadata(value: Any) -> bool:
 
 def unknown_places(value: Any, path: Path = ()) -> Iterator[Path]:
     """Yield the path of each call of one of Heat's functions in a template."""
-    if isinstance(value, Mapping):
-        if len(value) == 1 and _is_function(next(iter(value))):
-            yield path
-            return
+    if is_call(value):
+        yield path
+    elif isinstance(value, Mapping):
         for key, item in value.items():
             yield from unknown_places(item, (*path, key))
     elif isinstance(value, list):
@@ -119,5 +118,9 @@ def unknown_places(value: Any, path: Path = ()) -> Iterator[Path]:
             yield from unknown_places(item, (*path, index))
 
 
-def _is_function(key: Any) -> bool:
-    return isinstance(key, str) and (key in FUNCTIONS or key.startswith("Fn::"))
+def is_call(value: Any) -> bool:
+    """Tell whether a value is a call of one of Heat's functions."""
+    if not isinstance(value, Mapping) or len(value) != 1:
+        return False
+    (name,) = value
+    return isinstance(name, str) and (name in FUNCTIONS or name.startswith("Fn::"))

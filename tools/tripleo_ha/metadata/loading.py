@@ -1,14 +1,20 @@
 """From text to a document, with the place of every key known once it is asked for."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from tripleo_ha.errors import UsageError
+from tripleo_ha.metadata import reading, schema, suggestions
 from tripleo_ha.metadata.findings import Finding
+from tripleo_ha.metadata.findings import Path as KeyPath
 from tripleo_ha.metadata.reading import MAX_BYTES, Input
 from tripleo_ha.metadata.tree import Mark, Node, Parsed, is_too_much
 
+SECRETS = "# Secrets of one cloud."
+"""How a file of ``metadata.passwords`` begins."""
 _UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _LOOKS_LIKE_JSON = re.compile(r'\s*(?:\{\s*["}]|\[)')
@@ -34,12 +40,55 @@ class Document:
         """Where everything stands. Reading it takes another pass, which a document without findings is spared."""
         return _parse(self.text, is_json=self.is_json).node or Node(Mark(1, 1))
 
+    @property
+    def is_of_passwords(self) -> bool:
+        """Whether this is a cloud's passwords file, which has some keys of each section and no node."""
+        return self.text.startswith(SECRETS) and isinstance(self.value, dict)
+
+    def holds(self, path: KeyPath) -> bool:
+        """Tell whether something stands at ``path``."""
+        value = self.value
+        for part in path:
+            if isinstance(value, dict) and part in value:
+                value = value[str(part)]
+            elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+                value = value[part]
+            else:
+                return False
+        return True
+
     def locate(self, finding: Finding) -> Finding:
-        """Return a finding with this file's name and the line and column of its path."""
-        if finding.line:
-            return finding.located(self.name, finding.line, finding.column, finding.width)
-        mark = self.node.mark_of(finding.path, on_key=finding.on_key)
-        return finding.located(self.name, mark.line, mark.column, mark.width)
+        """Return a finding with this file's name, the line and column of its path, and no key in the path to hide."""
+        mark = Mark(finding.line, finding.column, finding.width)
+        if not finding.line:
+            mark = self.node.mark_of(finding.path, on_key=finding.on_key)
+        path = schema.without_hidden(finding.path)
+        shown = replace(finding, path=path, on_key=finding.on_key and path == finding.path)
+        return shown.located(self.name, mark.line, mark.column, mark.width)
+
+
+def read_document(path: Path, *, may_be_empty: bool = False) -> dict[str, Any]:
+    """Read a file of YAML or JSON that holds one map, just as ``tripleo-ha validate`` reads it.
+
+    Nothing that is in it is quoted, because it may be a secret.
+
+    :param may_be_empty: take a file without content, or with nothing but comments, for an empty map.
+    :raises UsageError: naming the file, or FILE:LINE:COLUMN: it cannot be read, its notation has a fault (a key that
+        stands twice is one, a date that was meant as text another), or it holds something else than a map.
+    """
+    source = reading.read(str(path))
+    if source.problem:
+        raise UsageError(f"{source.name}: {source.problem}")
+    document = load(source)
+    faults = [fault for fault in document.findings if not (may_be_empty and fault.rule == "THA013")]
+    value = {} if may_be_empty and document.value is None else document.value
+    if not faults and not isinstance(value, dict):
+        faults = [document.locate(Finding("THA007", (), f"found {suggestions.kind(value)}", "a map"))]
+    if faults:
+        fault = faults[0]
+        hint = "; ".join(part for part in (fault.expected and f"expected {fault.expected}", fault.suggestion) if part)
+        raise UsageError(f"{source.name}:{fault.line}:{fault.column}: {fault.message}", hint)
+    return dict(value)
 
 
 def load(source: Input) -> Document:

@@ -12,9 +12,9 @@ SHORTEST = 6
 """A shorter value would be found in many places where it is none; the checker asks for 16 characters and more."""
 
 
-def secrets(document: Mapping[str, Any]) -> dict[str, str]:
-    """Return every secret string of a document, by its dotted path."""
-    return {dotted(path): value for path, value in _strings(document, ()) if schema.is_secret(path)}
+def secrets(document: Mapping[str, Any]) -> dict[Path, str]:
+    """Return every secret string of a document, by its path."""
+    return {path: value for path, value in _strings(document, ()) if schema.is_secret(path)}
 
 
 def _strings(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
@@ -37,7 +37,7 @@ class Mask:
         for name, values in known.items():
             for path, value in values.items():
                 same = all(other.get(path) == value for other in known.values())
-                word = f"<{path}>" if same else f"<{path} of {name}>"
+                word = f"<{dotted(path)}>" if same else f"<{dotted(path)} of {name}>"
                 for form in {value, quote(value, safe=""), json.dumps(value)[1:-1]}:
                     if len(form) >= SHORTEST:
                         self._words.setdefault(form, word)

@@ -1,7 +1,8 @@
 """Every secret of one cloud, in one file that is created once and reused for ever.
 
-The file is YAML in the shape of the metadata (``SECTION: {KEY: VALUE}``). Values that are there are never touched;
-what a newly chosen service lacks is added. Rotation of Keystone's fernet keys is the one thing that changes values.
+The file is YAML in the shape of the metadata (``SECTION: {KEY: VALUE}``). What a newly chosen service lacks is added; a
+password that is there is never touched. Values are changed by a rotation of Keystone's fernet keys, and by
+:mod:`tripleo_ha.metadata.authority`, which issues certificates anew.
 """
 
 import base64
@@ -11,16 +12,17 @@ import fcntl
 import os
 import secrets
 import string
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tripleo_ha.errors import Failure, UsageError
+from tripleo_ha.errors import UsageError
 from tripleo_ha.files import write_file
 from tripleo_ha.metadata import schema
+from tripleo_ha.metadata.loading import SECRETS, read_document
 
 LETTERS = string.ascii_letters + string.digits
 PASSWORD_LENGTH = 32
@@ -30,6 +32,10 @@ MAX_ACTIVE_KEYS = 3
 """Keystone's own default: one staged, one primary, one secondary."""
 
 Values = dict[str, dict[str, Any]]
+
+
+class Unfit(UsageError):
+    """The passwords that there are cannot be used. :func:`update` names the file that they come from."""
 
 
 def _password() -> str:
@@ -116,7 +122,7 @@ class Passwords:
         already knows the new primary, because it was staged everywhere before; so nodes may take the rotation at
         different moments. The oldest secondary keys are dropped until ``max_active_keys`` are left.
 
-        :raises Failure: there is no staged key to promote.
+        :raises Unfit: there is no staged key to promote.
         :raises UsageError: ``max_active_keys`` is less than 3, which would drop the key that tokens of the last
             period were made with.
         """
@@ -124,7 +130,7 @@ class Passwords:
             raise UsageError(f"{max_active_keys} active keys are too few: one staged, one primary, one secondary")
         keys = {int(item["index"]): item["key"] for item in self.of("keystone").get("fernet_keys", [])}
         if 0 not in keys or len(keys) < 2:
-            raise Failure("the passwords file holds no staged and primary fernet key", "generate the metadata first")
+            raise Unfit("no staged and primary fernet key", "generate the metadata first")
         kept = sorted(index for index in keys if index > 0)[-(max_active_keys - 2) :]
         promoted = {kept[-1] + 1: keys[0], 0: fernet_key()}
         rotated = {**{index: keys[index] for index in kept}, **promoted}
@@ -144,6 +150,7 @@ def ensure(path: Path, services: Iterable[str]) -> Passwords:
 def update(path: Path, change: Callable[[Passwords], Passwords]) -> Passwords:
     """Replace the passwords in a file by ``change`` of them, with nobody else doing so at the same time.
 
+    :param change: what it raises leaves the file as it was.
     :raises UsageError: as :func:`ensure`; then the file is as it was.
     """
     try:
@@ -154,11 +161,13 @@ def update(path: Path, change: Callable[[Passwords], Passwords]) -> Passwords:
             if changed.values != known.values:
                 write_file(path, HEADER + yaml.safe_dump(changed.values, sort_keys=True), mode=0o600)
             return changed
+    except Unfit as error:
+        raise UsageError(f"{path}: {error.message}", error.hint) from error
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from error
 
 
-HEADER = "# Secrets of one cloud. Losing this file means new passwords on every node; keep it, and keep it private.\n"
+HEADER = f"{SECRETS} Losing this file means new passwords on every node; keep it, and keep it private.\n"
 
 
 def read(path: Path) -> Passwords:
@@ -169,25 +178,17 @@ def read(path: Path) -> Passwords:
     try:
         if path.stat().st_mode & 0o077:
             raise UsageError(f"{path}: others may read these passwords", f"if it is a passwords file: chmod 600 {path}")
-        document = yaml.safe_load(path.read_text())
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
-    except (UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise UsageError(f"{path}: not a passwords file") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        # The parser's own message quotes the line, and with it a secret.
-        raise UsageError(f"{path}{where}: not YAML") from None
-    sections = {} if document is None else document
-    if not isinstance(sections, dict) or not all(isinstance(each, dict | None) for each in sections.values()):
+    sections = read_document(path, may_be_empty=True)
+    if not all(isinstance(each, dict | None) for each in sections.values()):
         raise UsageError(f"{path}: not a passwords file: expected SECTION: {{KEY: VALUE}}")
-    return Passwords(_migrated({name: _present(each or {}) for name, each in sections.items()}))
+    return Passwords(_migrated(present({name: each or {} for name, each in sections.items()})))
 
 
-def _present(section: Values) -> Values:
-    """Return a section without what was taken out of it: a key that is left without a value is null to YAML."""
-    nested = {key: _present(value) if isinstance(value, dict) else value for key, value in section.items()}
+def present(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Return sections, or one, without what was taken out: a key that is left without a value is null to YAML."""
+    nested = {key: present(value) if isinstance(value, dict) else value for key, value in section.items()}
     return {key: value for key, value in nested.items() if value is not None}
 
 

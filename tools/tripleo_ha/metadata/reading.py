@@ -1,5 +1,6 @@
 """From a name on the command line to text: files, standard input, and directories of nodes."""
 
+import errno
 import os
 import sys
 from collections.abc import Iterable
@@ -30,11 +31,13 @@ class Input:
 def expand(names: Iterable[str]) -> list[tuple[str, str]]:
     """Return the files that the arguments stand for, each with the directory that it is one node's document of.
 
-    :raises UsageError: a directory holds no document.
+    :raises UsageError: a directory holds no document, or a name is empty.
     """
     found: list[tuple[str, str]] = []
     for name in names:
-        if name != STDIN and Path(name).is_dir():
+        if not name:
+            raise UsageError("an empty file name", "is a shell's variable in it not set?")
+        if name != STDIN and _is_directory(name):
             files = _documents(name)
             if not files:
                 raise UsageError(f"{name}: no document in this directory", f"looked for *{', *'.join(SUFFIXES)}")
@@ -42,6 +45,13 @@ def expand(names: Iterable[str]) -> list[tuple[str, str]]:
         else:
             found.append((name, ""))
     return found
+
+
+def _is_directory(name: str) -> bool:
+    try:
+        return Path(name).is_dir()
+    except OSError:
+        return False
 
 
 def _documents(directory: str) -> list[str]:
@@ -63,4 +73,7 @@ def read(name: str, group: str = "") -> Input:
             os.set_blocking(descriptor, True)
             return Input(name, stream.read(MAX_BYTES + 1), group)
     except (OSError, ValueError) as error:
-        return Input(name, b"", group, getattr(error, "strerror", None) or "not a usable file name")
+        # What is too long is hardly a name, and may well be the document itself with all its secrets.
+        too_long = getattr(error, "errno", None) == errno.ENAMETOOLONG
+        shown = f"<a name of {len(name)} characters>" if too_long else name
+        return Input(shown, b"", group, getattr(error, "strerror", None) or "not a usable file name")

@@ -146,12 +146,13 @@ def _sarif_rule(name: str) -> dict[str, Any]:
 
 
 def _sarif_result(finding: Finding, index: int) -> dict[str, Any]:
+    from os import fsencode
     from urllib.parse import quote
 
     region = {"startLine": finding.line, "startColumn": finding.column}
     if finding.width:
         region["endColumn"] = finding.column + finding.width
-    place = {"artifactLocation": {"uri": quote(finding.file)}, "region": region}
+    place = {"artifactLocation": {"uri": quote(fsencode(finding.file))}, "region": region}
     return {
         "ruleId": finding.rule,
         "ruleIndex": index,

@@ -21,7 +21,7 @@ def distinct_nodes(document: Document) -> Iterator[Finding]:
     for rule, key, what in (("THA201", "name", "name"), ("THA202", "ip", "address")):
         for index, first in duplicates([node[key] for node in nodes]):
             path = ("cluster", "nodes", index, key)
-            yield Finding(rule, path, f"the same {what} as cluster.nodes[{first}]", f"a {what} of its own")
+            yield Finding(rule, path, f"the same {what} as cluster.nodes[{first}]", "one of its own")
 
 
 @needs("cluster", "node")

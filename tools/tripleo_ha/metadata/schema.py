@@ -81,6 +81,20 @@ def is_secret(path: Path) -> bool:
     return any((subschema(path[:length]) or {}).get("x-secret", False) for length in range(1, len(path) + 1))
 
 
+def hides_keys(path: Path) -> bool:
+    """Tell whether a secret that is no map is declared at ``path``: a key below it is a value that is written wrongly.
+
+    :param path: in a document, or in a template that has one somewhere in it.
+    """
+    declared = (subschema(path[begin:]) or {} for begin, part in enumerate(path) if part in sections())
+    return any(each.get("x-secret") and each.get("type") != "object" for each in declared)
+
+
+def without_hidden(path: Path) -> Path:
+    """Return a path up to the first part that :func:`hides_keys`."""
+    return next((path[:length] for length in range(1, len(path)) if hides_keys(path[:length])), path)
+
+
 def with_defaults(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of a valid document in which every declared default stands.
 

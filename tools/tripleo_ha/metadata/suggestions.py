@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 
-from tripleo_ha.metadata import formats, schema
+from tripleo_ha.metadata import formats, heat, schema
 from tripleo_ha.metadata.findings import Path, dotted
 
 _TYPES = {
@@ -15,6 +15,7 @@ _TYPES = {
     "array": "a list",
     "object": "a map",
 }
+UNRESOLVED = "one of Heat's functions, which nobody has resolved: validate the template, or what the stack shows"
 _NUMBER_WITH_UNIT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]{0,8})\s*\Z")
 _DOTTED = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}(/[0-9]{1,2})?\Z")
 """An address with a number out of bounds is the one text that is worth showing and cannot be a secret."""
@@ -41,19 +42,29 @@ def kind(value: object) -> str:
 def found(keyword: str, value: object, declared: schema.Schema) -> str:
     """Say what stands there. Numbers, booleans and addresses are shown, unless declared secret; other text is not."""
     if declared.get("x-secret"):
-        return _size(value) if keyword in ("minLength", "maxLength") else f"{kind(value)} of another form"
+        return _of_secret(keyword, value)
     if keyword in ("minimum", "maximum") or isinstance(value, bool):
         shown = str(value).lower()
         return shown if len(shown) <= 40 else f"a number of {len(shown)} digits"
     if keyword in ("pattern", "format", "enum") and isinstance(value, str):
-        return value if _DOTTED.match(value) else "other text"
+        return value if _DOTTED.match(value) else _other(value)
     return _size(value) if keyword.startswith(("min", "max")) else kind(value)
+
+
+def _of_secret(keyword: str, value: object) -> str:
+    if keyword in ("minLength", "maxLength"):
+        return _size(value)
+    return kind(value) if keyword == "type" else f"{kind(value)} of another form"
+
+
+def _other(value: str) -> str:
+    return "an IPv6 address" if formats.is_ipv6(value) else "other text"
 
 
 def _size(value: object) -> str:
     if isinstance(value, str):
         return "text that is empty" if not value else "text of another length"
-    return kind(value)
+    return "an empty map" if value == {} else kind(value)
 
 
 def describe(declared: schema.Schema) -> str:
@@ -67,6 +78,8 @@ def describe(declared: schema.Schema) -> str:
 
 def _range(declared: schema.Schema) -> str:
     unit = declared.get("x-unit", "")
+    if declared.get("minProperties") == 1:
+        return " that is not empty"
     for low_key, high_key in (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems")):
         low, high = declared.get(low_key), declared.get(high_key)
         if low is not None and high is not None:
@@ -128,8 +141,12 @@ def for_value(keyword: str, value: object, declared: schema.Schema) -> str:
     if keyword == "enum" and isinstance(value, str):
         near = nearest(value, [str(item) for item in declared["enum"]])
         return f"did you mean {near}?" if near else ""
+    if declared.get("format") == "ipv4" and isinstance(value, str) and formats.is_ipv6(value):
+        return "IPv6 cannot be used here"
     if keyword != "type":
         return ""
+    if heat.is_call(value):
+        return UNRESOLVED
     if isinstance(value, str) and not declared.get("x-secret"):
         return _for_text(value, declared)
     if declared.get("type") == "string" and isinstance(value, (bool, int, float)):

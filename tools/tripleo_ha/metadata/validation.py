@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Protocol
 
-from tripleo_ha.metadata import formats, schema, suggestions
-from tripleo_ha.metadata.findings import Finding, Path, clipped
+from tripleo_ha.metadata import formats, heat, schema, suggestions
+from tripleo_ha.metadata.findings import Finding, Path, clipped, name_in
 
 MAX_FINDINGS = 200
 """Findings of one section after which no more are looked for: a wrong kind of file fails everywhere."""
@@ -148,7 +148,7 @@ def _translate(error: Error, prefix: Path) -> Iterator[Finding]:
         # What is not read from a file may have keys that JSON does not have.
         unknown = sorted(map(str, set(error.instance) - set(error.schema.get("properties", ()))))
         for key in islice(unknown, MAX_FINDINGS):
-            yield unknown_key(path, key, error.schema)
+            yield _unknown_key(path, key, error.schema, heat.is_call(error.instance))
     elif error.validator == "required":
         for key in (key for key in error.schema["required"] if key not in error.instance):
             yield _missing_key(path, key, error.schema)
@@ -156,10 +156,11 @@ def _translate(error: Error, prefix: Path) -> Iterator[Finding]:
         yield _bad_value(error, path)
 
 
-def unknown_key(path: Path, key: str, parent: schema.Schema) -> Finding:
+def _unknown_key(path: Path, key: str, parent: schema.Schema, is_call: bool) -> Finding:
     """Describe a key that no schema declares, with the nearest one that is declared."""
     where = "at the top level" if not path else "here"
-    suggestion = suggestions.for_key(path, key, parent)
+    hint = suggestions.UNRESOLVED if is_call else _of_colon(key)
+    suggestion = hint or suggestions.for_key(path, name_in(key), parent)
     return Finding("THA101", (*path, key), f"no key of this name is declared {where}", "", suggestion, on_key=True)
 
 
@@ -177,8 +178,13 @@ def _bad_key_name(error: Error, path: Path) -> Finding:
         (*path, key),
         f"{clipped(key)} cannot be a name here",
         f"a name that matches {error.schema.get('pattern', '')}",
+        _of_colon(key),
         on_key=True,
     )
+
+
+def _of_colon(key: str) -> str:
+    return "if the colon ends the key, put a blank after it" if ":" in key else ""
 
 
 _RULES = {

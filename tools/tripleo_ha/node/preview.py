@@ -27,7 +27,7 @@ def accepted(document: Mapping[str, Any], rows: Sequence[Row]) -> dict[str, Any]
     errors = [finding for finding in check.check_document(document) if finding.severity == "error"]
     if errors:
         told = "\n".join(f"  {finding}" for finding in errors)
-        raise Failure(f"metadata refused:\n{told}", "tripleo-ha validate says where")
+        raise Failure(f"metadata refused:\n{told}")
     full = schema.with_defaults(document)
     full["derived"] = derived.derive(full, cluster.from_metadata(full), table.active(rows, full))
     return full
