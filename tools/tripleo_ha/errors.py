@@ -1,5 +1,8 @@
 """Failures that a person is told about, without a traceback."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class Failure(Exception):
     """Something the user can act on.
@@ -23,6 +26,18 @@ class UsageError(Failure):
     """The command was called wrongly, or cannot run here: exit code 2."""
 
     exit_code = 2
+
+
+@contextmanager
+def unable() -> Iterator[None]:
+    """Have a failure mean that the command could not run, where its exit code 1 is for what it found.
+
+    :raises UsageError: in place of any other failure.
+    """
+    try:
+        yield
+    except Failure as failure:
+        raise UsageError(failure.message, failure.hint) from failure
 
 
 class TimedOut(Failure):

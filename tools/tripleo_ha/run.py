@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tripleo_ha.errors import Failure
+from tripleo_ha.errors import Failure, UsageError
 
 TAIL_LINES = 15
 KILLED_S = 30.0
@@ -41,6 +41,15 @@ class CommandFailed(Failure):
         self.argv = tuple(argv)
         self.reason = reason
         self.output = output
+
+
+class NotStarted(CommandFailed):
+    """A command could not be started: there is none of that name, or this process has no right to it."""
+
+    exit_code = UsageError.exit_code
+
+    def __init__(self, argv: Sequence[str], error: OSError) -> None:
+        super().__init__(argv, f"cannot start ({error.strerror})")
 
 
 def run(
@@ -77,7 +86,7 @@ def run(
                 start_new_session=True,
             )
         except OSError as error:
-            raise CommandFailed(argv, f"cannot start ({error.strerror})") from error
+            raise NotStarted(argv, error) from error
         try:
             stdout, stderr = process.communicate(input, timeout=timeout)
         except subprocess.TimeoutExpired as error:
@@ -110,7 +119,7 @@ def start(argv: Sequence[str], *, input: str, log: Path) -> "subprocess.Popen[st
                 supervised, stdin=subprocess.PIPE, stdout=sink, stderr=sink, text=True, start_new_session=True
             )
     except OSError as error:
-        raise CommandFailed(argv, f"cannot start ({error.strerror})") from error
+        raise NotStarted(argv, error) from error
     assert process.stdin
     try:
         with process.stdin as stream:
@@ -123,6 +132,23 @@ def start(argv: Sequence[str], *, input: str, log: Path) -> "subprocess.Popen[st
             reason = f"did not read its input, nor end within {LAST_WORDS_S:g} s" + _kill_group(process)
         raise CommandFailed(argv, reason, log.read_text(), f"see {log}") from error
     return process
+
+
+def interactive(argv: Sequence[str]) -> None:
+    """Run a command that a person works with, such as an editor: it has the terminal, and all the time it is given.
+
+    :raises CommandFailed: it could not be started, or failed.
+    """
+    # As system(3) does: Ctrl-C is for the command. What handles a signal here is not handed down to it.
+    before = signal.signal(signal.SIGINT, lambda number, frame: None)
+    try:
+        status = subprocess.call(argv)
+    except OSError as error:
+        raise NotStarted(argv, error) from error
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if status != 0:
+        raise CommandFailed(argv, f"exit status {status}")
 
 
 def _kill_group(process: "subprocess.Popen[str]") -> str:

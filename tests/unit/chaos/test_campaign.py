@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,8 +14,10 @@ from tripleo_ha.chaos.campaign import Plan, described
 from tripleo_ha.chaos.faults import catalogue
 from tripleo_ha.chaos.faults.model import FAMILIES, Fault
 from tripleo_ha.chaos.model import Kind, Operation, Outcome, Strike, Workload
+from tripleo_ha.cli import chaos
 from tripleo_ha.cli.chaos import sequence
 from tripleo_ha.cli.main import main
+from tripleo_ha.devtest import store
 from tripleo_ha.devtest.progress import Progress
 from tripleo_ha.errors import Failure, UsageError
 
@@ -129,6 +132,22 @@ def test_wrong_arguments_are_refused(arguments: list[str], capsys: pytest.Captur
         main(["chaos", *arguments])
     assert ended.value.code == 2
     assert "usage" in capsys.readouterr().err
+
+
+def test_a_campaign_that_cannot_begin_has_found_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def conduct(*_: object) -> int:
+        raise Failure("the cluster is not whole", "verify it")
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(chaos, "conduct", conduct)
+    names = [f"overcloud-controller-{index}" for index in range(3)]
+    store.save(tmp_path / "bed", store.Record(str(tmp_path), "checksum", tuple(names)))
+    with pytest.raises(SystemExit) as ended:
+        main(["chaos", "--state", str(tmp_path / "bed"), "--directory", str(tmp_path / "told"), "--count", "1"])
+    assert ended.value.code == 2
+    assert "tripleo-ha: the cluster is not whole\n  hint: verify it" in capsys.readouterr().err
 
 
 def test_a_directory_without_a_campaign_cannot_be_reported_on(tmp_path: Path) -> None:

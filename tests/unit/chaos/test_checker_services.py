@@ -1,4 +1,4 @@
-"""Messages, calls, tokens, singletons and addresses, agreement of nodes, and verdicts in words."""
+"""Messages, calls, tokens, singletons and addresses, and agreement of nodes."""
 
 from typing import Any
 
@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tripleo_ha.chaos.checkers import agreement, broker, once, rpc, tokens
-from tripleo_ha.chaos.checkers.words import verdict_lines
-from tripleo_ha.chaos.model import Finding, Operation, Outcome, Overlap, Verdict, Workload
+from tripleo_ha.chaos.model import Operation, Outcome, Overlap, Verdict, Workload
 
 OK, FAIL, INFO = Outcome.OK, Outcome.FAIL, Outcome.INFO
 
@@ -205,17 +204,3 @@ def test_a_node_with_a_history_of_its_own_is_a_finding_that_names_the_difference
 def test_a_node_that_was_not_read_is_a_finding() -> None:
     assert names(agreement.check({"bank": {"a": 1, "b": 1}}, nodes=3)) == [agreement.UNDECIDED]
     assert names(agreement.check({"bank": {"a": 1, "b": 1}, "lists": {"a": 1}})) == [agreement.UNDECIDED]
-
-
-def test_verdicts_are_told_in_lines() -> None:
-    verdicts = [
-        Verdict("bank", counts={"reads": 5}),
-        Verdict("once", (Finding("once", "two copies", "x on a and b\nT1 before T2"), Finding("once", "other"))),
-    ]
-    assert list(verdict_lines(verdicts)) == [
-        "bank: ok (5 reads)",
-        "once: 2 findings",
-        "    two copies: x on a and b",
-        "        T1 before T2",
-        "    other",
-    ]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -93,6 +94,18 @@ def settings(port: int) -> Settings:
 
 def once(keystone: Keystone, which: int, workers: "list[worker.Worker] | None" = None) -> Operation:
     return worker.attempt((workers or token.workers(settings(keystone.server_port)))[which])
+
+
+def test_ports_are_those_of_the_table_unless_another_is_asked_for() -> None:
+    listeners = [SimpleNamespace(name=name, port=port) for name, port in (("mysql", 1), ("amqp", 2), ("keystone", 3))]
+    target = SimpleNamespace(
+        rows=[SimpleNamespace(balanced=listeners)],
+        vip={"control": "192.0.2.10", "public": "198.51.100.10"}.__getitem__,
+        metadata={"keystone": {"admin_password": PASSWORD}},
+        keystone_trust=lambda vip: None,
+    )
+    found = Settings.of(target, settings(0).account, amqp_port=9)  # type: ignore[arg-type]
+    assert (found.mysql_port, found.amqp_port, found.keystone_port) == (1, 9, 3)
 
 
 def test_the_password_is_needed_once_and_what_was_issued_last_is_validated(keystone: Keystone) -> None:

@@ -203,16 +203,6 @@ def test_terminal_tables_are_readable_whatever_is_in_them(tmp_path: Path, width:
         assert word in re.sub(r"\n {6}", " ", text), word
 
 
-def test_terminal_says_findings_first() -> None:
-    out = StringIO()
-    tables.show_verdicts((*GOOD, Verdict("once", (Finding("once", "two copies"),))), Console(file=out, width=100))
-    assert [line.strip() for line in out.getvalue().splitlines()] == [
-        "once: 1 found",
-        "two copies",
-        "bank: good  transfers 812",
-    ]
-
-
 def test_several_campaigns_together(tmp_path: Path) -> None:
     places = [campaign(tmp_path / name) for name in ("one", "two")]
     found = report.write(places)

@@ -3,9 +3,12 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tripleo_ha import endpoints
-from tripleo_ha.devtest import handing, layout, store
+from tripleo_ha.devtest import credentials, handing, layout, show, store
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.metadata import check, schema
 
@@ -70,3 +73,35 @@ def test_samples_that_are_kept_come_more_often_than_deployers_want_them(tmp_path
     intervals = [schema.with_defaults(each)["ceilometer"]["polling_interval_s"] for each in (often, seldom)]
     assert intervals[0] < intervals[1]
     assert [found for found in check.check_document(often) if found.severity == "error"] == []
+
+
+def changed(document: dict[str, Any], section: str, value: Any) -> dict[str, Any]:
+    return {**document, section: {**document[section], **value} if isinstance(value, dict) else value}
+
+
+@pytest.mark.parametrize(
+    ("section", "value"),
+    [("tls", None), ("keystone", None), ("keystone", {"admin_password": 12345}), ("cluster", {"virtual_ips": {}})],
+)
+def test_what_the_node_will_refuse_is_pushed_and_leaves_the_credentials(
+    section: str, value: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Bed, "running", lambda bed, node: False)
+    monkeypatch.setattr(Bed, "powered", lambda bed, node: False)
+    ours = bed(tmp_path / "state", tmp_path / "image")
+    name = ours.nodes[0].name
+    openrc = ours.state / credentials.OPENRC
+    good = handing.generated(ours)[name]
+    assert handing.edit(ours, name, good)
+    before = openrc.read_text()
+    bad = changed(good, section, value)
+    assert handing.edit(ours, name, bad)
+    assert ours.metadata(name) == bad
+    assert handing.refusal(bad)
+    assert openrc.read_text() == before
+    # The command that is offered next.
+    assert show.status(ours)["services"] == []
+    # As a later `up` does.
+    handing.give_credentials(ours, handing.documents(ours))
+    assert handing.edit(ours, name, changed(good, "keystone", {"region": "elsewhere"}))
+    assert "elsewhere" in openrc.read_text()

@@ -6,18 +6,12 @@ import pytest
 
 from tripleo_ha.devtest import layout, network
 from tripleo_ha.errors import UsageError
-from tripleo_ha.metadata.generate import LOCAL_NETWORKS, numbered
+from tripleo_ha.metadata.generate import numbered
 
 
 def test_nodes_are_those_of_the_generated_metadata() -> None:
     nodes = layout.bed_nodes(Path("/bed"), layout.node_names(5))
     assert [(node.name, node.ip) for node in nodes] == [(each.name, each.ip) for each in numbered(5)]
-
-
-def test_networks_are_those_of_the_generated_metadata() -> None:
-    theirs = {(network.interface, network.cidr) for network in LOCAL_NETWORKS.values()}
-    ours = [each for each in layout.NETWORKS if not each.bare]
-    assert {(each.interface, f"{each.base}.0/{each.prefix}") for each in ours} == theirs
 
 
 def test_a_nodes_interface_to_the_outside_carries_no_address() -> None:

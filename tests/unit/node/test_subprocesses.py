@@ -3,13 +3,13 @@
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tripleo_ha import run
-from tripleo_ha.run import CommandFailed
+from tripleo_ha.run import CommandFailed, NotStarted
 from tripleo_ha.waiting import wait_for
 
 LARGE = "x" * 10**6
@@ -74,3 +74,19 @@ def test_one_that_closes_its_input_and_goes_on_is_killed(tmp_path: Path, monkeyp
     with pytest.raises(CommandFailed, match=r"^did not read its input, nor end within 0\.05 s: sh"):
         run.start(["sh", "-c", script], input=LARGE, log=tmp_path / "log")
     assert gone(int((tmp_path / "log").read_text()))
+
+
+def test_what_a_person_works_with_has_ctrl_c_to_itself(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    run.interactive(["sh", "-c", f"kill -INT {os.getpid()}; echo done >{tmp_path / 'said'}"])
+    assert (tmp_path / "said").read_text() == "done\n"
+    with pytest.raises(CommandFailed, match=r"^exit status -2: sh"):
+        run.interactive(["sh", "-c", "kill -INT $$"])
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+@pytest.mark.parametrize("start", [lambda argv: run.run(argv, timeout=5), run.interactive])
+def test_what_cannot_be_started_has_found_nothing(start: Callable[[list[str]], object]) -> None:
+    with pytest.raises(NotStarted, match=r"^cannot start \(No such file or directory\): /nowhere/tool") as failed:
+        start(["/nowhere/tool"])
+    assert (failed.value.exit_code, CommandFailed([], "exit status 1").exit_code) == (2, 1)

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tripleo_ha.chaos.figures import Cell, FaultFigures, Figures, StrikeFigures
-from tripleo_ha.chaos.model import Kind, Service, Verdict, Workload
+from tripleo_ha.chaos.model import Kind, Service, Workload
 
 WIDE = 120
 """Columns from which on a terminal gets what the others have to look up in the other reports."""
@@ -33,16 +33,6 @@ def show(figures: Figures, on: Console, *, strikes: bool = True) -> None:
             on.print(Text(line), soft_wrap=True)
     outside = ", ".join(f"{service} {gap.seconds:.2f} s" for service, gap in figures.outside.items())
     on.print(Text(f"longest gap outside of any strike: {outside or 'none'}"))
-
-
-def show_verdicts(verdicts: tuple[Verdict, ...], on: Console) -> None:
-    """Print what the checkers say, findings first."""
-    for verdict in sorted(verdicts, key=lambda verdict: verdict.ok):
-        counts = ", ".join(f"{name} {number:g}" for name, number in verdict.counts.items())
-        word = Text("good", "green") if verdict.ok else Text(f"{len(verdict.findings)} found", "bold red")
-        on.print(Text.assemble(f"{verdict.checker}: ", word, f"  {counts}"), soft_wrap=True)
-        for finding in verdict.findings:
-            on.print(Text(f"    {finding.what}: {finding.detail}".rstrip(": ")), soft_wrap=True)
 
 
 def limits(figures: Figures) -> Table:

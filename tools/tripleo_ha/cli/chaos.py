@@ -20,7 +20,7 @@ from tripleo_ha.cli.devtest import default_state
 from tripleo_ha.devtest import prerequisites, store
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.progress import Progress
-from tripleo_ha.errors import UsageError
+from tripleo_ha.errors import UsageError, unable
 
 MINUTES = 5.0
 NEEDED = {"jinja2": "Jinja2", "matplotlib": "matplotlib", "oslo_messaging": "oslo.messaging"}
@@ -74,13 +74,15 @@ def run(arguments: argparse.Namespace) -> int:
 
     :returns: 0 when nothing was found, 1 when something was, or when a report has a figure over its limit, 130 when
         told to stop.
+    :raises UsageError: a campaign could not begin, or not be judged.
     """
     if arguments.list:
         return _list(arguments.format)
     if arguments.report:
         told = _report(arguments.report, arguments.format)
         return GOOD if told["ok"] and told["limits_reached"] is not False else FOUND
-    return _campaign(arguments)
+    with unable():
+        return _campaign(arguments)
 
 
 def _campaign(arguments: argparse.Namespace) -> int:

@@ -288,15 +288,21 @@ def _logs(arguments: argparse.Namespace, state: Path) -> int:
 
 def _metadata(arguments: argparse.Namespace, state: Path) -> int:
     from tripleo_ha.devtest import editor, handing
+    from tripleo_ha.metadata.loading import read_document
 
     bed = Bed.open(state)
     node = bed.node(arguments.node).name
     if arguments.show:
         sys.stdout.write(editor.as_text(bed.metadata(node)))
         return 0
-    document = editor.read(arguments.set) if arguments.set else editor.edit(bed.metadata(node))
-    new = handing.edit(bed, node, document)
-    sys.stderr.write(f"{node}: {'pushed; `devtest status` shows when it has converged' if new else 'nothing new'}\n")
+    document = read_document(arguments.set) if arguments.set else editor.edit(bed.metadata(node))
+    if not handing.edit(bed, node, document):
+        told = "nothing new"
+    elif reason := handing.refusal(bed.metadata(node)):
+        told = f"pushed, but the node will refuse it: {reason}"
+    else:
+        told = "pushed; `devtest status` shows when it has converged"
+    sys.stderr.write(f"{node}: {told}\n")
     return 0
 
 

@@ -25,7 +25,10 @@ MODULES = {"elements-path": "elements_path"}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run one command: exit 0 when good, 1 when a problem was found, 2 when called wrongly or unable to run."""
+    """Run one command.
+
+    It exits with 0 when good, 1 when a problem was found, 2 when called wrongly or unable to run, 130 when stopped.
+    """
     given = list(sys.argv[1:] if argv is None else argv)
     if argv is None:
         # As Ctrl-C: what a command has started, and mounted, ends with it.

@@ -8,7 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tripleo_ha.cli.devtest import default_state
+from tripleo_ha.devtest import network, prerequisites
 from tripleo_ha.devtest.bed import Bed
+from tripleo_ha.errors import UsageError, unable
 from tripleo_ha.verify.live import table, until_good, waiting_for
 from tripleo_ha.verify.runner import Target
 from tripleo_ha.verify.transport import BedTransport, Transport, from_inventory
@@ -36,8 +38,12 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Verify, print, and return 0 when every check is good."""
-    target = Target.of(_transport(arguments))
+    """Verify, print, and return 0 when every check is good, otherwise 1.
+
+    :raises UsageError: there is no cluster to verify.
+    """
+    with unable():
+        target = Target.of(_transport(arguments))
     started = time.monotonic()
     results = until_good(target, arguments.wait, waiting_for)
     ok = all(result.ok for result in results)
@@ -52,4 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _transport(arguments: argparse.Namespace) -> Transport:
     if arguments.inventory:
         return from_inventory(arguments.inventory)
-    return BedTransport(Bed.open(arguments.state or default_state()))
+    prerequisites.check_root()
+    bed = Bed.open(arguments.state or default_state())
+    if not network.exists(bed.netns):
+        raise UsageError(f"the networks of the bed in {bed.state} are not there", "`tools/devtest` brings them back")
+    return BedTransport(bed)

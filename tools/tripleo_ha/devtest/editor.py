@@ -2,14 +2,16 @@
 
 import os
 import shlex
-import subprocess
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tripleo_ha.errors import UsageError
+from tripleo_ha.errors import Failure, UsageError
+from tripleo_ha.metadata.loading import read_document
+from tripleo_ha.run import interactive
 
 
 def as_text(document: dict[str, Any]) -> str:
@@ -17,36 +19,36 @@ def as_text(document: dict[str, Any]) -> str:
     return yaml.safe_dump(document, sort_keys=False, default_flow_style=False)
 
 
-def read(file: Path) -> dict[str, Any]:
-    """Read a document from a file of YAML or JSON.
-
-    :raises UsageError: it cannot be read, or holds something else; what is in it is not quoted.
-    """
-    try:
-        document = yaml.safe_load(file.read_text())
-    except OSError as error:
-        raise UsageError(f"{file}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise UsageError(f"{file}{where}: not YAML") from None
-    if not isinstance(document, dict):
-        raise UsageError(f"{file}: not a metadata document")
-    return document
-
-
 def edit(document: dict[str, Any]) -> dict[str, Any]:
     """Let the user edit the document, and return what it has become.
 
-    :raises UsageError: the editor cannot be run or fails, or what it left is no document.
+    :raises UsageError: the editor cannot be run or fails, or what it left is no document; that is kept, and named.
     """
-    command = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
-    with tempfile.TemporaryDirectory() as directory:
-        file = Path(directory) / "metadata.yaml"
-        file.write_text(as_text(document))
+    command = _command()
+    directory = Path(tempfile.mkdtemp(prefix="tripleo-ha-"))
+    file = directory / "metadata.yaml"
+    text = as_text(document)
+    file.write_text(text)
+    kept = False
+    try:
+        interactive([*command, str(file)])
+        return read_document(file)
+    except Failure as failure:
+        kept = file.exists() and file.read_bytes() != text.encode()
+        hint = "set EDITOR, or use --set FILE"
+        if kept:
+            hint = f"what you typed is kept: mend it, and `--set {file}` takes it"
+        raise UsageError(failure.message, "; ".join(filter(None, (failure.hint, hint)))) from None
+    finally:
+        if not kept:
+            shutil.rmtree(directory)
+
+
+def _command() -> list[str]:
+    for name in ("VISUAL", "EDITOR"):
         try:
-            # The editor needs the terminal, which run() keeps from what it starts.
-            subprocess.run([*command, str(file)], check=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise UsageError(f"{command[0]}: {error}", "set EDITOR, or use --set FILE") from error
-        return read(file)
+            if command := shlex.split(os.environ.get(name, "")):
+                return command
+        except ValueError as error:
+            raise UsageError(f"{name} is no command: {error}") from error
+    return ["vi"]

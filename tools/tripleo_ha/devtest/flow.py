@@ -127,7 +127,7 @@ def settle(bed: Bed, timeout: float, progress: Progress) -> Bed:
             shutdown.shut_down(bed, name, progress)
     with progress.step("boot"):
         documents = handing.documents(bed)
-        credentials.write(bed.state, documents[bed.nodes[0].name])
+        handing.give_credentials(bed, documents)
         off = [node.name for node in bed.nodes if not bed.running(node.name)]
         for name in off:
             bed.write_metadata(name, documents[name])

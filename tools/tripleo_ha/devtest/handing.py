@@ -1,6 +1,7 @@
 """What the nodes of a bed are handed, and what is taken from them to be kept."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.devtest.edits import Edits
 from tripleo_ha.devtest.layout import EXTERNAL
 from tripleo_ha.files import write_file
-from tripleo_ha.metadata import authority, passwords
+from tripleo_ha.metadata import authority, check, passwords
 from tripleo_ha.metadata.generate import CORE, Description, generate, numbered, profile
 
 NETWORKING = {
@@ -60,13 +61,32 @@ def documents(bed: Bed) -> dict[str, dict[str, Any]]:
 
 
 def edit(bed: Bed, node: str, document: dict[str, Any]) -> bool:
-    """Make ``document`` what a node is handed from now on, push it, and return whether that was anything new."""
+    """Make ``document`` what a node is handed from now on, push it, and return whether that was anything new.
+
+    What the node will refuse is pushed as well: that is how the gate is seen at work.
+    """
     target = bed.node(node)
     wanted = edits.difference(generated(bed)[target.name], document)
     write_file(_edits_file(target.directory), json.dumps(asdict(wanted), indent=1) + "\n")
     handed = documents(bed)
-    credentials.write(bed.state, handed[bed.nodes[0].name])
+    give_credentials(bed, handed)
     return bed.push(target.name, handed[target.name])
+
+
+def give_credentials(bed: Bed, handed: Mapping[str, dict[str, Any]]) -> None:
+    """Write what the cloud's clients need; it stays as it was where the first node refuses its metadata, as the cloud.
+
+    :param handed: as :func:`documents` returns it.
+    """
+    document = handed[bed.nodes[0].name]
+    if not refusal(document):
+        credentials.write(bed.state, document)
+
+
+def refusal(document: Mapping[str, Any]) -> str:
+    """Return the first reason why a node of this checkout's image refuses metadata, or an empty string."""
+    errors = (finding for finding in check.check_document(document) if finding.severity == "error")
+    return str(next(errors, ""))
 
 
 def load_edits(file: Path) -> Edits:

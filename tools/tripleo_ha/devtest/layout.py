@@ -1,17 +1,19 @@
 """Names, addresses and places of a test bed: pure functions of its state directory and its scale."""
 
 import hashlib
+import ipaddress
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tripleo_ha.errors import UsageError
+from tripleo_ha.metadata import generate
 
 NODE_PREFIX = "overcloud-controller-"
-FIRST_HOST = 11
+FIRST_HOST = generate.FIRST_HOST
 CLIENT_HOST = 1
-SCALES = (1, 3, 5, 7, 9)
+SCALES = tuple(range(1, generate.MOST_CONTROLLERS + 1, 2))
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,15 @@ class Network:
         return ":".join(f"{octet:02x}" for octet in (2, 0, *map(int, self.address(host).split("."))))
 
 
-CONTROL = Network("ctl", "host0", "192.0.2")
-PUBLIC = Network("pub", "host1", "198.51.100")
+def _generated(bridge: str, name: str) -> Network:
+    """Return a network that the nodes' metadata are generated with."""
+    network = generate.LOCAL_NETWORKS[name]
+    address = ipaddress.ip_network(network.cidr)
+    return Network(bridge, network.interface, str(address.network_address).rpartition(".")[0], address.prefixlen)
+
+
+CONTROL = _generated("ctl", "control")
+PUBLIC = _generated("pub", "public")
 EXTERNAL = Network("ext", "host2", "203.0.113", bare=True)
 """What the cloud's own networks are connected to."""
 NETWORKS = (CONTROL, PUBLIC, EXTERNAL)

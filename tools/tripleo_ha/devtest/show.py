@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tripleo_ha import endpoints, table
-from tripleo_ha.devtest import beside, compute, credentials, storage, timeline
+from tripleo_ha.devtest import beside, compute, credentials, handing, storage, timeline
 from tripleo_ha.devtest.bed import Bed, BedNode
 from tripleo_ha.errors import Failure
 from tripleo_ha.run import run
@@ -129,9 +129,10 @@ def _rows() -> tuple[table.Row, ...]:
 
 def _metadata(bed: Bed) -> dict[str, Any]:
     try:
-        return bed.metadata(bed.nodes[0].name)
+        document = bed.metadata(bed.nodes[0].name)
     except Failure:
         return {}
+    return {} if handing.refusal(document) else document
 
 
 def _addresses(pid: int) -> set[str]:

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import yaml
-
 from tripleo_ha.devtest.bed import Bed
+from tripleo_ha.devtest.convergence import DERIVED
+from tripleo_ha.devtest.handing import refusal
 from tripleo_ha.errors import Failure, UsageError
+from tripleo_ha.metadata.loading import read_document
 from tripleo_ha.run import run
 
 NETNS = Path("/run/netns")
 CLONE_NEWNET = 0x40000000
+INVENTORY = "it needs `metadata: FILE`, and may have `nodes: {NAME: USER@HOST}`"
 SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-o", "ControlMaster=no")
 
 
@@ -52,8 +54,16 @@ class BedTransport:
         return tuple(node.name for node in self.bed.nodes)
 
     def metadata(self) -> Mapping[str, Any]:
-        """Return what was handed to the first node."""
-        return self.bed.metadata(self.nodes[0])
+        """Return what was handed to the first node.
+
+        :raises UsageError: the node refuses it, so it does not tell what the cluster is to be.
+        """
+        name = self.nodes[0]
+        document = self.bed.metadata(name)
+        if reason := refusal(document):
+            hint = f"`devtest metadata {name}` mends it"
+            raise UsageError(f"{name} was handed metadata that it refuses: {reason}", hint)
+        return document
 
     def execute(self, node: str, argv: Sequence[str], *, input: str | None = None, timeout: float = 30) -> str:
         """Run a command in a container."""
@@ -93,19 +103,35 @@ def from_inventory(path: Path) -> SshTransport:
 
     A node that ``nodes`` lacks is reached as ``root@`` its address in the metadata.
 
-    :raises UsageError: a file cannot be read or is no such document.
+    :raises UsageError: a file cannot be read or is no such document, or a name is that of no node.
     """
-    try:
-        inventory = yaml.safe_load(path.read_text())
-        document = yaml.safe_load((path.parent / inventory["metadata"]).read_text())
-        known = {node["name"]: f"root@{node['ip']}" for node in document["cluster"]["nodes"]}
-        return SshTransport({**known, **inventory.get("nodes", {})}, document)
-    except OSError as error:
-        raise UsageError(f"{error.filename or path}: {error.strerror}") from error
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise UsageError(
-            f"{path}: not an inventory", "it needs `metadata: FILE`, and may have `nodes: {NAME: USER@HOST}`"
-        ) from error
+    inventory = read_document(path)
+    if wrong := _wrong(inventory):
+        raise UsageError(f"{path}: {wrong}", INVENTORY)
+    file = path.parent / inventory["metadata"]
+    # A node keeps what it has accepted with what it derived from it.
+    document = {key: value for key, value in read_document(file).items() if key != DERIVED}
+    if reason := refusal(document):
+        raise UsageError(f"{file}: {reason}", f"`tripleo-ha validate {file}` tells where, and what else")
+    known = {node["name"]: f"root@{node['ip']}" for node in document["cluster"]["nodes"]}
+    given = inventory.get("nodes", {})
+    if unknown := [name for name in given if name not in known]:
+        raise UsageError(f"{path}: nodes: no node {', '.join(unknown)} in {file}", f"there are: {', '.join(known)}")
+    return SshTransport({**known, **given}, document)
+
+
+def _wrong(inventory: Mapping[str, Any]) -> str:
+    """Return what is wrong with the form of an inventory, or an empty string."""
+    if unknown := [key for key in inventory if key not in ("metadata", "nodes")]:
+        return f"an inventory has no key {', '.join(unknown)}"
+    if not isinstance(inventory.get("metadata"), str):
+        return "metadata: expected the name of a file"
+    nodes = inventory.get("nodes", {})
+    if not isinstance(nodes, dict):
+        return "nodes: expected a map"
+    # What begins with a dash would be an option of ssh.
+    wrong = [name for name, target in nodes.items() if not isinstance(target, str) or target[:1] in ("", "-")]
+    return f"nodes.{wrong[0]}: expected USER@HOST" if wrong else ""
 
 
 def enter_netns(path: Path) -> None:

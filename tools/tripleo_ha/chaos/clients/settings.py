@@ -54,7 +54,7 @@ class Settings:
             public=target.vip("public"),
             keystone_password=target.metadata["keystone"]["admin_password"],
             trust={target.vip(vip): trust for vip in ("control", "public") if (trust := target.keystone_trust(vip))},
-            **{"mysql_port": ports["mysql"], "amqp_port": ports["amqp"], **rest},
+            **({f"{name}_port": ports[name] for name in ("mysql", "amqp", "keystone")} | rest),
         )
 
     def dump(self) -> str:
