@@ -58,8 +58,10 @@ def test_after_a_crash_the_position_comes_from_the_redo_log_and_the_view_from_it
 LIBEXEC = Path(__file__).parents[3] / "elements/mariadb-galera/static/usr/local/libexec"
 
 
-def start(root: Path) -> None:
-    run(["sh", str(LIBEXEC / "tripleo-ha-galera-evidence"), str(root)], timeout=10)
+def start(root: Path, *told: str) -> None:
+    """Have the server of a data directory started, or tell what it tells."""
+    environment = {"PATH": "/usr/bin:/bin", "TRIPLEO_HA_DATADIR": str(root)}
+    run(["sh", str(LIBEXEC / "tripleo-ha-galera-evidence"), *told], timeout=10, env=environment)
 
 
 def test_a_start_that_enters_no_component_leaves_the_evidence_whole(tmp_path: Path) -> None:
@@ -83,6 +85,21 @@ def test_a_joiner_that_never_caught_up_does_not_form_its_view_again(tmp_path: Pa
     start(tmp_path)
     assert on_disk(tmp_path, (UUID, 41)).view is None
     start(tmp_path)
+
+
+def test_a_server_that_is_cut_off_and_back_is_behind_until_it_has_caught_up(tmp_path: Path) -> None:
+    files = member_files(tmp_path)
+    files.gvwstate.write_text(GVWSTATE)
+    tells = ("--uuid", UUID, "--index", "0", "--members", "dc8164ed/a/192.0.2.11:3306")
+    start(tmp_path, "--status", "synced", "--primary", "yes", *tells)
+    start(tmp_path, "--status", "connected", "--primary", "no", *tells)
+    assert not on_disk(tmp_path, (UUID, 41)).behind
+    files.gvwstate.write_text(GVWSTATE.replace("12", "14"))
+    for status in ("initialized", "joined"):
+        start(tmp_path, "--status", status, "--primary", "yes", *tells)
+        assert on_disk(tmp_path, (UUID, 41)).behind
+    start(tmp_path, "--status", "synced", "--primary", "yes", *tells)
+    assert not on_disk(tmp_path, (UUID, 41)).behind
 
 
 @pytest.mark.parametrize(

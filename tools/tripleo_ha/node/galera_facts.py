@@ -61,12 +61,12 @@ class Files:
 
     @property
     def caught_up(self) -> Path:
-        """Ours: exists once the server was seen Synced; taken away at each start, and by a state transfer."""
+        """Ours: exists while the server is Synced; taken away when it leaves the component, and at each start."""
         return self.root / "tripleo-ha-synced"
 
     @property
     def earlier_view(self) -> Path:
-        """Ours: the view that the node had caught up in when its server was last started."""
+        """Ours: the view that the node had caught up in when its server last left it, or was started."""
         return self.root / "tripleo-ha-view"
 
     @property
