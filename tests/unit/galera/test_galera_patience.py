@@ -8,6 +8,7 @@ from typing import Any
 import pymysql
 import pytest
 
+from tripleo_ha.errors import Failure
 from tripleo_ha.node import galera, galera_facts, units
 from tripleo_ha.node.galera import Start
 from tripleo_ha.node.galera_facts import Files
@@ -49,6 +50,13 @@ def test_a_server_that_may_come_by_itself_is_left_alone(stay: Stay) -> None:
     assert overdue(stay, 3600) == ""
 
 
+def test_a_start_that_came_to_nothing_is_not_tried_again_alone() -> None:
+    failed = replace(ALONE, failed=True)
+    assert overdue(failed, 0) != ""
+    assert overdue(replace(failed, alone=False), 0) == ""
+    assert overdue(replace(failed, founding=True), 0) == ""
+
+
 class Server:
     """A unit and its server as :class:`Start` sees them, a clock, and what was done."""
 
@@ -56,6 +64,7 @@ class Server:
         self.now = 0.0
         self.active = "active"
         self.worked_s = 0.0
+        self.restarts = 0
         self.answers: dict[str, str] | None = None
         self.done: list[str] = []
         self.peers = peers
@@ -64,7 +73,8 @@ class Server:
         return ((galera_facts.of_status(self.answers), self.answers), False) if self.answers else (None, True)
 
     def properties(self, name: str, *wanted: str) -> dict[str, str]:
-        return {"ActiveState": self.active, "NRestarts": "0", "CPUUsageNSec": str(int(self.worked_s * 1e9))}
+        worked = str(int(self.worked_s * 1e9))
+        return {"ActiveState": self.active, "NRestarts": str(self.restarts), "CPUUsageNSec": worked}
 
     def kill(self, unit: Unit) -> None:
         self.done.append("kill")
@@ -156,6 +166,38 @@ def test_a_founder_whose_start_failed_founds_anew(server: Server, founder: Start
     actions = [founder.step().action for _ in range(2)]
     assert actions[-1] is Action.CREATE
     assert server.done == ["kill", "initialise", "start True"]
+
+
+def test_a_founder_whose_starts_fail_says_why(
+    server: Server, founder: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    galera.galera_actions.BOOTSTRAP_ONCE.unlink()
+    monkeypatch.setattr(galera.galera_actions, "last_words", lambda unit: "[ERROR] no such option")
+
+    def started_again(unit: Unit, position: object, bootstrap: bool = False) -> None:
+        server.active, server.restarts = "activating", 1
+
+    monkeypatch.setattr(galera.galera_actions, "start", started_again)
+    founder.step()
+    server.restarts = 1
+    with pytest.raises(Failure, match=r"ended 3 times in a row(?s:.*)no such option"):
+        for _ in range(20):
+            founder.step()
+
+
+def test_a_joiner_of_nobody_is_ended_however_hard_it_works(server: Server, start: Start) -> None:
+    server.active, server.peers = "activating", {}
+    for server.now in (0.0, 20.0):
+        server.worked_s += 1
+        assert start.step().action is Action.WAIT
+    server.restarts, server.worked_s = 1, 0.0
+    assert start.step().action is Action.END
+
+
+def test_a_frozen_server_is_ended_whatever_it_works(server: Server, start: Start) -> None:
+    start.step()
+    server.worked_s, server.now = 5.0, MUTE_FOR + 1
+    assert start.step().action is Action.END
 
 
 def test_a_founder_that_works_is_left_alone_and_one_that_hangs_is_not(server: Server, founder: Start) -> None:

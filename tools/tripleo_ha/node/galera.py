@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tripleo_ha.errors import Failure, TimedOut
 from tripleo_ha.node import applied, databases, galera_actions, galera_check, galera_facts, rolling, units
@@ -22,6 +22,7 @@ GIVE_UP_RESTARTS = 3
 """Restarts by systemd after which a server that was started here counts as unable to start."""
 POLL = 0.5
 SYNCED = "4"
+DONOR = "2"
 OUTSIDE = "0"
 """The state of a server in no Primary component to which nothing is sent."""
 
@@ -50,14 +51,20 @@ def converge(context: Context, row: Row) -> None:
     def caught_up() -> bool:
         if has_left():
             bring_up(context, row, unit)
-        return synced()
+        # What a donor sends may take longer than a run.
+        return is_member(SYNCED, DONOR)
 
     wait_for("Galera on this node to be Synced", caught_up, timeout=START_BOUND, interval=0.2, why=_state)
     keep_evidence(context)
     databases.converge(context)
+    forget_given_up(context, row)
+    context.publish(row.service, state=galera_facts.to_publish(member(context, Facts(Phase.PRIMARY))))
+
+
+def forget_given_up(context: Context, row: Row) -> None:
+    """Forget whom an operator gave up, once a Primary component stands: it was meant for this outage alone."""
     galera_facts.LOST.unlink(missing_ok=True)
-    state = galera_facts.to_publish(member(context, Facts(Phase.PRIMARY)))
-    context.publish(row.service, state=state, lost=[])
+    context.publish(row.service, lost=[])
 
 
 def bring_up(context: Context, row: Row, unit: Unit) -> None:
@@ -109,8 +116,13 @@ def member(context: Context, facts: Facts) -> Facts:
 
 def synced() -> bool:
     """Tell whether this node's server is Synced with a Primary component."""
+    return is_member(SYNCED)
+
+
+def is_member(*states: str) -> bool:
+    """Tell whether this node's server is in a Primary component, in one of these states."""
     running = galera_facts.of_this_server()
-    return bool(running and running[0].phase is Phase.PRIMARY and running[1].get("local_state") == SYNCED)
+    return bool(running and running[0].phase is Phase.PRIMARY and running[1].get("local_state") in states)
 
 
 def has_left() -> bool:
@@ -155,6 +167,7 @@ class Start:
     restarts: int = 0
     earlier_restarts: int | None = None
     """Those before this run, whose reason may be mended by now."""
+    failures: int = 0
 
     def bring_up(self) -> None:
         """Decide and act until this node's server is in a Primary component.
@@ -167,6 +180,7 @@ class Start:
         while True:
             decision = self.step()
             if decision.action is Action.KEEP:
+                forget_given_up(self.context, self.row)
                 return
             if decision.action is Action.REFUSE:
                 raise Failure(
@@ -218,13 +232,15 @@ class Start:
         self.restarts = restarts - self.earlier_restarts
         if told["ActiveState"] in ("active", "activating", "deactivating"):
             self.disk = None
+            started = told["ActiveState"] == "active"
             self.seen = Stay(
                 Phase.STARTING,
-                started=told["ActiveState"] == "active",
+                started=started,
                 mute=mute,
                 receiving=self.files.transfer.exists(),
                 founding=galera_actions.BOOTSTRAP_ONCE.exists(),
-                worked=units.processor_seconds(told),
+                worked=0 if started else units.processor_seconds(told),
+                failed=self.restarts > 0,
             )
             return member(self.context, Facts(Phase.STARTING))
         self.seen = Stay(Phase.DOWN)
@@ -238,7 +254,10 @@ class Start:
         self.context.publish(self.row.service, state=state)
 
     def end_if_overdue(self, now: Situation) -> Decision | None:
-        """End a server that has gone on for too long as it does, and say so; else None."""
+        """End a server that has gone on for too long as it does, and say so; else None.
+
+        :raises Failure: its starts fail again and again.
+        """
         stay = self.seen
         if not stay.mute or not stay.started:
             beside_primary, alone = bool(now.those(Phase.PRIMARY)), not now.those(Phase.PRIMARY, Phase.NON_PRIMARY)
@@ -248,6 +267,9 @@ class Start:
         why = overdue(stay, time.monotonic() - self.stays_since)
         if not why:
             return None
+        self.failures += stay.failed
+        if self.failures >= GIVE_UP_RESTARTS:
+            self.give_up(self.failures)
         self.end(why)
         return Decision(Action.END, why)
 
@@ -262,10 +284,17 @@ class Start:
         :raises Failure: it ends again and again, for which its own last words are the reason.
         """
         if self.restarts >= GIVE_UP_RESTARTS:
-            words = galera_actions.last_words(self.unit)
-            galera_actions.kill(self.unit)
-            raise Failure(f"{self.unit.name} ended {self.restarts} times in a row; it said last:\n{words}")
+            self.give_up(self.restarts)
         return Decision(Action.WAIT, f"this node's server is starting ({decision.reason})")
+
+    def give_up(self, times: int) -> NoReturn:
+        """Keep systemd from starting the server again, and say why it does not start.
+
+        :raises Failure: always.
+        """
+        words = galera_actions.last_words(self.unit)
+        galera_actions.kill(self.unit)
+        raise Failure(f"{self.unit.name} ended {times} times in a row; it said last:\n{words}")
 
     def act(self, decision: Decision, mine: Facts) -> None:
         """Carry the decision out; starts are not waited for here."""

@@ -23,8 +23,8 @@ class Stay:
     copy of another's data is under way, which takes as long as it takes. ``joining``: it takes what it lacks from
     another, and has done so up to ``applied``, a seqno. ``founding``: this start is one as a Primary component, which
     waits for nobody and only recovers its data, for which it has used ``worked`` seconds of processor time; systemd's
-    start after one that failed is not. ``beside_primary``: another node is in a Primary component. ``alone``: no other
-    node's server answers.
+    start after one that failed is not. ``failed``: a start came to an end by itself since the decision for it.
+    ``beside_primary``: another node is in a Primary component. ``alone``: no other node's server answers.
     """
 
     phase: Phase
@@ -35,6 +35,7 @@ class Stay:
     applied: int = -1
     founding: bool = False
     worked: int = 0
+    failed: bool = False
     beside_primary: bool = False
     alone: bool = False
 
@@ -45,8 +46,12 @@ def overdue(stay: Stay, seconds: float) -> str:
         return ""
     if stay.phase is Phase.STARTING and stay.started and stay.mute and seconds > MUTE_FOR:
         return f"its server has answered nothing for {seconds:.0f} s"
-    if stay.phase is Phase.STARTING and not stay.started and stay.alone and not stay.founding and seconds > OUTSIDE_FOR:
-        return f"its server found no Primary component in {seconds:.0f} s"
+    if stay.phase is Phase.STARTING and not stay.started and stay.alone and not stay.founding:
+        # What it works before it looks for others is not waiting, so that its time alone may never come to an end.
+        if stay.failed:
+            return "its server ended without having found a Primary component"
+        if seconds > OUTSIDE_FOR:
+            return f"its server found no Primary component in {seconds:.0f} s"
     if stay.phase is Phase.STARTING and not stay.started and stay.founding and seconds > IDLE_FOR:
         return f"its server has done nothing for {seconds:.0f} s of its start"
     if stay.phase is Phase.NON_PRIMARY and stay.joining and seconds > STALLED_FOR:
