@@ -55,7 +55,7 @@ class Machine:
         monkeypatch.setattr(healing, "converging", lambda: self.converging)
         monkeypatch.setattr(healer, "_states", lambda units: dict(self.states))
         monkeypatch.setattr(room, "lacking", lambda directory, needed: "")
-        self.healer = Healer({name: lambda name=name: self.results[name] for name in self.results}, UNITS)
+        self.healer = Healer({name: lambda name=name: self.results[name] for name in self.results}, lambda: UNITS)
 
     @staticmethod
     def converged(ok: bool) -> None:
@@ -171,6 +171,16 @@ def test_units_are_asked_about_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_nothing_is_known_where_systemd_does_not_answer(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
     monkeypatch.setattr(healer, "run", lambda argv, timeout: SimpleNamespace(stdout=said))
     assert healer._states({"a.service": ""}) == {}
+
+
+def test_what_is_new_is_watched_from_the_next_look_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = {"a.service": ""}
+    monkeypatch.setattr(healer, "_states", lambda units: dict.fromkeys(units, UnitState("failed")))
+    mender = Healer({}, lambda: watched)
+    mender.look(0)
+    watched["b.service"] = ""
+    assert set(mender.look(1)) == {"a.service"}
+    assert set(mender.look(healer.UNITS_INTERVAL)) == {"a.service", "b.service"}
 
 
 def test_what_has_to_run_everywhere_is_watched() -> None:

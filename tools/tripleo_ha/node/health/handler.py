@@ -8,6 +8,7 @@ from typing import Any
 from tripleo_ha import paths
 from tripleo_ha.node import draining, units
 from tripleo_ha.node.context import HEALTH_PORT, Context, write_file
+from tripleo_ha.node.health.healer import watched_file
 from tripleo_ha.table import Listener, Row, Unit
 
 UNIT = Unit("tripleo-ha-health.service", files=(str(paths.RUNTIME / "health.json"),))
@@ -34,10 +35,11 @@ def _is_asked_here(listener: Listener) -> bool:
 def converge(context: Context, row: Row) -> None:
     """Write what the endpoint may know, which is little, and have it run.
 
-    The password is in a file of its own, read for each check: while the endpoint restarts, nobody vouches for a node.
+    The password and the units to watch are in files of their own, read again and again: while the endpoint restarts,
+    nobody vouches for a node.
     """
     me = context.cluster.me
-    known: dict[str, Any] = {"node": {"name": me.name, "ip": me.ip}, "units": watched(context.rows)}
+    known: dict[str, Any] = {"node": {"name": me.name, "ip": me.ip}}
     if "mysql" in context.metadata:
         known["mysql"] = {}
     if "rabbit" in context.metadata:
@@ -46,5 +48,6 @@ def converge(context: Context, row: Row) -> None:
     if "rabbit" in context.metadata:
         password = context.metadata["rabbit"]["monitor_password"]
         write_file(paths.RUNTIME / "monitor-password", password, mode=0o640, owner=owner)
+    write_file(watched_file(), json.dumps(watched(context.rows)), mode=0o640, owner=owner)
     write_file(paths.RUNTIME / "health.json", json.dumps(known), mode=0o640, owner=owner)
     units.ensure(context, row, UNIT)

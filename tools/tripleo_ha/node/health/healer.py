@@ -33,16 +33,30 @@ class UnitState:
     invocation: str = ""
 
 
+def watched_file() -> Path:
+    """Return where a converge run writes what :func:`watched_units` returns."""
+    return paths.RUNTIME / "watched.json"
+
+
+def watched_units() -> dict[str, str]:
+    """Return the units that have to run on this node, each with the check that speaks for it, or an empty string."""
+    found: dict[str, str] = json.loads(watched_file().read_text())
+    return found
+
+
 class Healer:
     """Remembers for how long what has been unwell, and how often that was asked for to be mended.
 
     :param checks: what each check found last, by its name.
-    :param units: the units that this node runs, with the check that speaks for each, or an empty string.
+    :param watched: tells the units that this node runs now, with the check that speaks for each, or an empty string.
     """
 
-    def __init__(self, checks: Mapping[str, Callable[[], CheckResult]], units: Mapping[str, str]) -> None:
+    def __init__(
+        self, checks: Mapping[str, Callable[[], CheckResult]], watched: Callable[[], Mapping[str, str]]
+    ) -> None:
         self._checks = checks
-        self._units = units
+        self._watched = watched
+        self._units: Mapping[str, str] = {}
         self._states: dict[str, UnitState] = {}
         self._starting: set[str] = set()
         self._failing: set[str] = set()
@@ -130,6 +144,7 @@ class Healer:
         return Cause.MENDABLE if mendable else Cause.OTHER
 
     def _look_at_units(self) -> None:
+        self._units = self._watched()
         before, self._states = self._states, _states(self._units)
         changing = {unit: state for unit, state in self._states.items() if state.active in CHANGING}
         another = {unit for unit, state in changing.items() if before.get(unit, state).invocation != state.invocation}

@@ -17,7 +17,7 @@ from typing import Any
 from tripleo_ha import paths
 from tripleo_ha.node import draining
 from tripleo_ha.node.context import HEALTH_PORT
-from tripleo_ha.node.health.healer import Healer
+from tripleo_ha.node.health.healer import Healer, watched_units
 from tripleo_ha.node.health.result import CheckResult
 
 LOG = logging.getLogger("tripleo_ha.health")
@@ -142,12 +142,16 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def serve() -> None:
-    """Serve until killed. What to check and where to listen stands in ``health.json``, written by a converge run."""
+    """Serve until killed. What to check and where to listen stands in ``health.json``, written by a converge run.
+
+    So do the units to watch, in a file of their own, which is read again and again: a restart would have the balancers
+    take every server of this node for down.
+    """
     metadata = json.loads((paths.RUNTIME / "health.json").read_text())
     monitors = {name: Monitor(name, check, metadata) for name, check in _checks(metadata).items()}
     for monitor in monitors.values():
         monitor.start()
-    Healer({name: monitor.latest for name, monitor in monitors.items()}, metadata["units"]).start()
+    Healer({name: monitor.latest for name, monitor in monitors.items()}, watched_units).start()
     _Server((metadata["node"]["ip"], HEALTH_PORT), monitors).serve_forever()
 
 
