@@ -11,10 +11,12 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from tripleo_ha import paths
 from tripleo_ha.chaos.faults.model import Roles
 from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.endpoints import CONTROL
 from tripleo_ha.errors import Failure
+from tripleo_ha.node.leaving import HANDING_OVER
 from tripleo_ha.topology.haproxy import SOCKET
 from tripleo_ha.verify.runner import Target
 
@@ -38,12 +40,13 @@ class View:
         return where(self._bed, self._patterns)
 
     def holders(self) -> Places:
-        """Return the nodes that have each virtual IP on an interface."""
+        """Return the nodes that have each virtual IP; one that hands it over does no more once another has it."""
         held = {node: local_addresses(text) for node, text in self._each("net/fib_trie")}
-        return {
-            name: frozenset(node for node, addresses in held.items() if ip in addresses)
-            for name, ip in self._vips.items()
-        }
+        having = {name: {node for node, found in held.items() if ip in found} for name, ip in self._vips.items()}
+        if all(len(nodes) < 2 for nodes in having.values()):
+            return {name: frozenset(nodes) for name, nodes in having.items()}
+        leaving = {node for node, _ in self._each(f"root{paths.RUNTIME / HANDING_OVER}")}
+        return {name: frozenset(nodes - leaving or nodes) for name, nodes in having.items()}
 
     def writer(self) -> str:
         """Return the node to which the holder of the control address sends SQL sessions; empty when that is unknown.

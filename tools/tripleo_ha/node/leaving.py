@@ -2,9 +2,10 @@
 
 import json
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
-from tripleo_ha import table
+from tripleo_ha import paths, table
 from tripleo_ha.errors import Failure
 from tripleo_ha.files import write_file
 from tripleo_ha.node import cib, draining, haproxy, units
@@ -14,6 +15,8 @@ from tripleo_ha.topology import pacemaker
 from tripleo_ha.waiting import wait_for
 
 MOVE_TIMEOUT = 10.0
+HANDING_OVER = "handing-over"
+"""Exists in the runtime directory while this node serves what still comes to addresses that are leaving it."""
 
 
 def drain() -> None:
@@ -39,19 +42,39 @@ def drain() -> None:
 def _stand_by(context: Context) -> None:
     """Have Pacemaker move the virtual IPs to other nodes, until this one boots again.
 
-    Until they are there, nothing else stops here but connections whose clients have lost their way to them: what a
-    whole controller does to stop would hold that up.
+    Until they are there, nothing else stops here: what a whole controller does to stop would hold that up. Then the
+    connections that clients have lost their way to are ended.
     """
     ours = _held(context)
     if not ours:
         return
     me = context.cluster.me.name
-    run(["crm_attribute", f"--node={me}", "--name=standby", "--update=on", "--lifetime=reboot"], timeout=MOVE_TIMEOUT)
-    gone = "the virtual IPs to leave this node"
-    wait_for(gone, lambda: not _held(context), timeout=MOVE_TIMEOUT, interval=0.05)
-    haproxy.end_sessions(context)
+    standby = ["crm_attribute", f"--node={me}", "--name=standby", "--update=on", "--lifetime=reboot"]
     there = "the virtual IPs to be on another node"
-    wait_for(there, lambda: _elsewhere(ours, me), timeout=MOVE_TIMEOUT, interval=0.1)
+    with _served([context.cluster.virtual_ips[name].ip for name in ours]):
+        run(standby, timeout=MOVE_TIMEOUT)
+        wait_for(there, lambda: _elsewhere(ours, me), timeout=MOVE_TIMEOUT, interval=0.1)
+    haproxy.end_sessions(context)
+
+
+@contextmanager
+def _served(addresses: Collection[str]) -> Iterator[None]:
+    """Have this node serve what comes to addresses, whether it has them or not, for the time of the statement.
+
+    Between two nodes nobody has an address, and whoever was told that it is elsewhere by then knows the way. HAProxy
+    needs no address for that, only to be given the packets; nobody is told any more that it is here (arp_ignore).
+    """
+    routes = [["local", address, "dev", "lo", "table", "local", "metric", "1"] for address in addresses]
+    marker = paths.RUNTIME / HANDING_OVER
+    write_file(marker, "", mode=0o644)
+    try:
+        for route in routes:
+            run(["ip", "route", "replace", *route], timeout=10)
+        yield
+    finally:
+        for route in routes:
+            run(["ip", "route", "delete", *route], timeout=10, check=False)
+        marker.unlink(missing_ok=True)
 
 
 def _held(context: Context) -> list[str]:
