@@ -108,6 +108,34 @@ def test_extra_settings_become_sorted_lists() -> None:
     assert derived(metadata)["extra"]["mysql"] == []
 
 
+def test_extra_settings_of_several_files_are_lists_by_file() -> None:
+    services = (*generate.CORE, "swift")
+    extra = {"proxy-server": {"filter:tempurl": {"methods": "GET"}}}
+    metadata = schema.with_defaults(
+        generate.generate(
+            Description(numbered(1), services=services, overrides={"swift": {"extra": extra}}),
+            Passwords({}).completed(services),
+        )["overcloud-controller-0"]
+    )
+    found = derived(metadata)
+    assert found["extra_files"]["swift"] == {
+        "swift": [],
+        "proxy-server": [{"section": "filter:tempurl", "options": [{"option": "methods", "value": "GET"}]}],
+        "account-server": [],
+        "container-server": [],
+        "object-server": [],
+    }
+    assert "swift" not in found["extra"]
+    assert "keystone" not in found["extra_files"]
+    assert [error.message for error in Draft202012Validator(schema.read("derived")).iter_errors(found)] == []
+
+
+def test_what_the_agents_know_under_a_key_of_their_own_is_no_setting() -> None:
+    metadata = document()
+    metadata["deployments"] = {"extra": {"a": {"x": 1}}}
+    assert "deployments" not in derived(metadata)["extra"]
+
+
 def test_the_order_of_keys_in_the_metadata_means_nothing() -> None:
     one = document(overrides={"keystone": {"extra": {"a": {"x": 1, "y": 2}, "b": {}}}})
     other = document(overrides={"keystone": {"extra": {"b": {}, "a": {"y": 2, "x": 1}}}})

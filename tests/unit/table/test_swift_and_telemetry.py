@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tripleo_ha import paths, table
-from tripleo_ha.metadata import generate
+from tripleo_ha.metadata import generate, schema
 from tripleo_ha.metadata.generate import Description, numbered
 from tripleo_ha.metadata.passwords import Passwords
 from tripleo_ha.node import preview
@@ -73,6 +73,14 @@ def test_copies_go_where_the_controllers_rsync_writes() -> None:
     assert re.findall(r"^\[(\w+)\]", daemon, re.MULTILINE) == list(swift.KINDS)
 
 
+def test_swift_leaves_room_to_the_database_and_the_broker_on_the_same_volume() -> None:
+    files = rendered(swift={"reserve_percent": 25})
+    for kind in swift.KINDS:
+        path = f"/etc/swift/{kind}-server.conf.d/10-tripleo-ha.conf"
+        assert parsed(FILES, path)["DEFAULT"]["fallocate_reserve"] == "10%"
+        assert parsed(files, path)["DEFAULT"]["fallocate_reserve"] == "25%"
+
+
 def test_services_that_keep_something_in_swift_may_and_no_other_service_may() -> None:
     operators = set(proxy()["filter:keystoneauth"]["operator_roles"].split(", "))
     keepers = {
@@ -131,11 +139,23 @@ def test_what_swift_does_now_and_then_runs_to_its_end_and_at_no_fixed_time() -> 
         assert again + int(found["RandomizedDelaySec"]) / 2 == seconds
 
 
-def test_extra_settings_of_swift_stand_in_each_servers_directory() -> None:
-    files = rendered(swift={"extra": {"filter:tempurl": {"methods": "GET"}}})
-    for kind in ("proxy", *swift.KINDS):
-        found = parsed(files, f"/etc/swift/{kind}-server.conf.d/90-extra.conf")
-        assert dict(found["filter:tempurl"]) == {"methods": "GET"}
+@pytest.mark.parametrize("kind", ["proxy", *swift.KINDS])
+def test_extra_settings_of_swift_stand_in_their_servers_file_alone(kind: str) -> None:
+    files = rendered(swift={"extra": {f"{kind}-server": {"filter:other": {"key": "of a user"}}}})
+    for each in ("proxy", *swift.KINDS):
+        path = f"/etc/swift/{each}-server.conf.d/90-extra.conf"
+        wanted = {"filter:other": {"key": "of a user"}} if each == kind else {}
+        assert {name: dict(found) for name, found in parsed(files, path).items() if name} == wanted
+        # What is set may be a secret: a middleware's password.
+        assert (files[path].mode, files[path].group) == (0o640, "swift")
+
+
+def test_limits_of_swift_stand_where_all_its_servers_read_them() -> None:
+    files = rendered(swift={"extra": {"swift": {"swift-constraints": {"max_file_size": 1 << 30}}}})
+    assert parsed(files, "/etc/swift/swift.conf")["swift-constraints"]["max_file_size"] == "1073741824"
+    declared = schema.read("swift")["properties"]["extra"]["properties"]["swift"]
+    # A section that stands there already may not stand there again.
+    assert set(declared["propertyNames"]["enum"]).isdisjoint(parsed(FILES, "/etc/swift/swift.conf").sections())
 
 
 def test_gnocchi_keeps_measures_where_it_is_told() -> None:

@@ -143,6 +143,13 @@ def test_extra_settings_are_read_where_their_lists_are(element: Write, tmp_path:
     assert before - unread(tmp_path) == {"keystone.extra", "derived.extra"}
 
 
+def test_extra_settings_of_several_files_are_read_file_by_file(element: Write, tmp_path: Path) -> None:
+    before = unread(tmp_path)
+    lists = "derived.extra_files.swift.proxy-server"
+    element("etc/a.conf", f"{{{{#swift}}}}{{{{#{lists}}}}}{{{{section}}}}{{{{/{lists}}}}}{{{{/swift}}}}")
+    assert before - unread(tmp_path) == {"swift.extra.proxy-server", "derived.extra_files"}
+
+
 def test_a_row_reads_the_metadata_that_it_names(tmp_path: Path) -> None:
     element = tmp_path / "one"
     element.mkdir()

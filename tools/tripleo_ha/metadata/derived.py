@@ -11,7 +11,7 @@ from urllib.parse import quote
 from tripleo_ha import endpoints, table
 from tripleo_ha.cluster import Cluster, Node
 from tripleo_ha.endpoints import host
-from tripleo_ha.metadata import oslo
+from tripleo_ha.metadata import oslo, schema
 from tripleo_ha.table import Row
 from tripleo_ha.topology import rabbitmq
 
@@ -31,11 +31,12 @@ def derive(metadata: Mapping[str, Any], cluster: Cluster, rows: Sequence[Row]) -
         node's own server) by schema name, ``brokers`` by
         the service's metadata key, ``urls`` by listener and virtual IP, ``hosts`` by virtual IP, and ``oslo`` (what
         files of services have in common) and ``extra`` by metadata key as a list of
-        ``{section, options: [{option, value}]}``. Holds passwords.
+        ``{section, options: [{option, value}]}``; ``extra_files`` by metadata key and file. Holds passwords.
     """
     running = table.active(rows, metadata)
     addresses = [host(node.ip) for node in cluster.nodes]
     cached = addresses if "memcached" in metadata else []
+    extra = {key: metadata[key]["extra"] for key in schema.sections() if "extra" in metadata.get(key, {})}
     derived: dict[str, Any] = {
         "node": _node(cluster.me),
         "nodes": [_node(node) for node in cluster.nodes],
@@ -48,7 +49,12 @@ def derive(metadata: Mapping[str, Any], cluster: Cluster, rows: Sequence[Row]) -
         "brokers": _brokers(metadata, cluster, running),
         "urls": urls(metadata, cluster, running),
         "hosts": {vip: endpoints.host_of(metadata, vip) for vip in cluster.virtual_ips},
-        "extra": {key: _extra(section["extra"]) for key, section in metadata.items() if _has_extra(section)},
+        "extra": {key: _extra(found) for key, found in extra.items() if not extra_files(key)},
+        "extra_files": {
+            key: {file: _extra(found.get(file, {})) for file in extra_files(key)}
+            for key, found in extra.items()
+            if extra_files(key)
+        },
     }
     derived["oslo"] = {row.metadata: oslo.sections(row, metadata, derived) for row in running if row.oslo}
     return derived
@@ -102,8 +108,10 @@ def urls(metadata: Mapping[str, Any], cluster: Cluster, rows: Iterable[Row]) -> 
     return found
 
 
-def _has_extra(section: Any) -> bool:
-    return isinstance(section, Mapping) and isinstance(section.get("extra"), Mapping)
+def extra_files(key: str) -> tuple[str, ...]:
+    """Return the files that the extra settings of a section are divided among; none where all are one file's."""
+    declared = schema.read(key)["properties"]["extra"].get("properties", {})
+    return tuple(name for name, child in declared.items() if child.get("x-extra"))
 
 
 def _extra(extra: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -190,10 +190,18 @@ def ports(document: Document) -> Iterator[Finding]:
 
 def _extra_ports(document: Document) -> Iterator[tuple[Path, int]]:
     for name, section in document.items():
-        for group, options in section.get("extra", {}).items():
-            for option, value in options.items():
-                if _names_a_port(option) and _PORT.match(str(value)):
-                    yield (name, "extra", group, option), int(value)
+        for path, value in _settings((name, "extra"), section.get("extra", {})):
+            if _names_a_port(str(path[-1])) and _PORT.match(str(value)):
+                yield path, int(value)
+
+
+def _settings(path: Path, extra: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
+    """Walk an ``extra`` map, which may be divided among files, down to its values."""
+    for key, value in extra.items():
+        if isinstance(value, Mapping):
+            yield from _settings((*path, key), value)
+        else:
+            yield (*path, key), value
 
 
 def _names_a_port(option: str) -> bool:

@@ -169,6 +169,8 @@ class _Coverage:
             if found.path[:2] == ("derived", "extra"):
                 # derive() only turns an `extra` into lists; it is read where those are.
                 self.whole.add((*found.path[2:3], "extra"))
+            elif found.path[:2] == ("derived", "extra_files"):
+                self.whole.add((*found.path[2:3], "extra", *found.path[3:4]))
 
     def has(self, path: Path) -> bool:
         above = {path[:length] for length in range(1, len(path) + 1)}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tripleo_ha.metadata import schema
+from tripleo_ha.metadata.derived import extra_files
 from tripleo_ha.table import Row
 
 Path = tuple[str, ...]
@@ -104,8 +105,9 @@ def tree(rows: Iterable[Row]) -> Tree:
             implied |= {("derived", *path[:depth]): row.metadata for depth in range(2, len(path) + 1)}
     for name in sections:
         if "extra" in sections[name].get("properties", {}):
-            _declare(derived, ("extra", name))
-            implied["derived", "extra", name] = name
+            for path in _of_extra(name):
+                _declare(derived, path)
+                implied |= {("derived", *path[:depth]): name for depth in range(2, len(path) + 1)}
     for group in derived["properties"].values():
         if group.get("properties") and "additionalProperties" in group:
             group["additionalProperties"] = False
@@ -123,6 +125,11 @@ def _closure(name: str, direct: Mapping[str, frozenset[str]]) -> frozenset[str]:
         reached |= fresh
         ahead += fresh
     return frozenset(reached)
+
+
+def _of_extra(name: str) -> list[Path]:
+    by_file: list[Path] = [("extra_files", name, file) for file in extra_files(name)]
+    return by_file or [("extra", name)]
 
 
 def _from_row(row: Row) -> Iterable[Path]:
