@@ -1,6 +1,7 @@
 """Every service of the full profile, by its row: what it is given, and what of it ends up in its own files."""
 
 import configparser
+import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -157,6 +158,27 @@ def test_extra_settings_end_up_in_the_services_file(row: Row) -> None:
     found = parsed(preview.files(paths.elements(), metadata, tuple(ROWS.values()))[row.oslo.file])
     assert found["some_section"] == {"some_option": "7"}
     assert found["DEFAULT"]["debug"] == "true"
+
+
+@pytest.mark.parametrize("row", APIS, ids=NAMES)
+def test_whoever_judges_requests_by_rules_has_those_of_the_metadata(row: Row) -> None:
+    if row.service == "horizon":
+        return
+    assert row.oslo
+    rules = {"create metric": """role:admin or 'x':"%(a)s" \\""", "a:b": "!"}
+    metadata = made(**{row.metadata: {"policy": rules}})
+    files = preview.files(paths.elements(), metadata, tuple(ROWS.values()))
+    path = parsed(files[row.oslo.file])["oslo_policy"]["policy_file"]
+    assert Path(path).parent == Path(row.oslo.file).parent
+    assert yaml.safe_load(files[path].body) == rules
+    assert yaml.safe_load(FILES[path].body) is None
+    assert (files[path].mode, files[path].group) == (0o640, files[row.oslo.file].group)
+    # JSON is warned of, in each process.
+    with pytest.raises(ValueError, match="Expecting value"):
+        json.loads(files[path].body)
+    judging = [unit for unit in row.units if unit.wsgi and unit.name != "nova-api-metadata.service"]
+    assert judging
+    assert all(path in unit.files for unit in judging)
 
 
 def test_placement_is_offered_to_services_only() -> None:

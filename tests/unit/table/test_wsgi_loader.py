@@ -27,9 +27,10 @@ class Enforcer:
 
     def __init__(self) -> None:
         self.loaded = 0
+        self.use_conf = True
 
     def load_rules(self) -> None:
-        self.loaded += 1
+        self.loaded += self.use_conf
 
 
 class Borg:
@@ -94,6 +95,14 @@ def test_enforcers_that_come_with_a_request_are_made_once_the_application_has_it
     served()
     assert painter.events == ["application", "policy"]
     assert [each and each.loaded for each in (painter.late, painter.borg.made)] == [1, 1]
+
+
+def test_rules_are_not_loaded_again_beside_requests(painter: Painter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIPLEO_HA_PREPARE", "painter:init")
+    served()
+    assert painter.late
+    painter.late.load_rules()
+    assert painter.late.loaded == 1
 
 
 def test_a_service_without_oslo_policy_is_served_as_it_is(painter: Painter, monkeypatch: pytest.MonkeyPatch) -> None:

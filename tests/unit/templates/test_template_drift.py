@@ -143,6 +143,17 @@ def test_extra_settings_are_read_where_their_lists_are(element: Write, tmp_path:
     assert before - unread(tmp_path) == {"keystone.extra", "derived.extra"}
 
 
+def test_rules_are_read_by_the_row_that_has_a_file_for_them(tmp_path: Path) -> None:
+    element = tmp_path / "one"
+    element.mkdir()
+    (element / "service.yaml").write_text(
+        "service: keystone\nmetadata: keystone\nsummary: it\n"
+        "oslo: {file: /etc/a.conf, namespace: a, sections: [policy]}\n"
+    )
+    assert "derived.policies" in unread(tmp_path)
+    assert not any(path.startswith("keystone.policy") for path in unread(tmp_path))
+
+
 def test_extra_settings_of_several_files_are_read_file_by_file(element: Write, tmp_path: Path) -> None:
     before = unread(tmp_path)
     lists = "derived.extra_files.swift.proxy-server"

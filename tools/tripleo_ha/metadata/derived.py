@@ -31,7 +31,8 @@ def derive(metadata: Mapping[str, Any], cluster: Cluster, rows: Sequence[Row]) -
         node's own server) by schema name, ``brokers`` by
         the service's metadata key, ``urls`` by listener and virtual IP, ``hosts`` by virtual IP, and ``oslo`` (what
         files of services have in common) and ``extra`` by metadata key as a list of
-        ``{section, options: [{option, value}]}``; ``extra_files`` by metadata key and file. Holds passwords.
+        ``{section, options: [{option, value}]}``; ``extra_files`` by metadata key and file; ``policies``, the text of
+        policy files, by metadata key. Holds passwords.
     """
     running = table.active(rows, metadata)
     addresses = [host(node.ip) for node in cluster.nodes]
@@ -55,6 +56,11 @@ def derive(metadata: Mapping[str, Any], cluster: Cluster, rows: Sequence[Row]) -
             for key, found in extra.items()
             if extra_files(key)
         },
+    }
+    derived["policies"] = {
+        row.metadata: oslo.policy(metadata[row.metadata]["policy"])
+        for row in running
+        if row.oslo and "policy" in row.oslo.sections
     }
     derived["oslo"] = {row.metadata: oslo.sections(row, metadata, derived) for row in running if row.oslo}
     return derived

@@ -3,7 +3,9 @@
 A row names the kinds that its file holds. The rest of the file is the service's own and stands in its template.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from tripleo_ha.metadata import networking
@@ -58,6 +60,17 @@ def _messaging(row: Row, _: Mapping[str, Any], derived: Mapping[str, Any]) -> It
 
 def _middleware(_row: Row, _: Mapping[str, Any], _derived: Mapping[str, Any]) -> Iterator[Section]:
     yield "oslo_middleware", {"enable_proxy_headers_parsing": "true"}
+
+
+def _policy(row: Row, _metadata: Mapping[str, Any], _derived: Mapping[str, Any]) -> Iterator[Section]:
+    assert row.oslo
+    # By itself each looks in places of its own, and Aodh in its package alone.
+    yield "oslo_policy", {"policy_file": str(Path(row.oslo.file).with_name("policy.yaml"))}
+
+
+def policy(rules: Mapping[str, str]) -> str:
+    """Return rules of oslo.policy as it reads them, to follow a comment: each begins a line. Of JSON it would warn."""
+    return "".join(f"\n{json.dumps(rule)}: {json.dumps(check)}" for rule, check in sorted(rules.items()))
 
 
 def credentials(row: Row, metadata: Mapping[str, Any], derived: Mapping[str, Any]) -> dict[str, str]:
@@ -121,6 +134,7 @@ KINDS: Mapping[str, Kind] = {
     "messaging": _messaging,
     "middleware": _middleware,
     "networking": networking.sections,
+    "policy": _policy,
     "service_credentials": _credentials,
 }
 """By the name that a row uses: how requests' tokens are checked, how APIs are asked, and so on."""

@@ -86,6 +86,7 @@ _OSLO = tuple(
         "oslo.db",
         "oslo.cache",
         "oslo.middleware",
+        "oslo.policy",
         "oslo.service.service",
         "keystonemiddleware.auth_token",
     )

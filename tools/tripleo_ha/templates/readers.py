@@ -68,14 +68,14 @@ def of_row(row: Row, file: File) -> Iterator[Reader]:
 
 
 def _row_paths(row: Row) -> Iterator[str]:
-    if row.databases:
-        yield f"{row.metadata}.database_password"
-    if row.broker:
-        yield f"{row.metadata}.messaging_password"
-    if row.identity:
-        yield f"{row.metadata}.service_password"
-    if any(unit.wsgi for unit in row.units):
-        yield f"{row.metadata}.workers"
+    own = {
+        "database_password": row.databases,
+        "messaging_password": row.broker,
+        "service_password": row.identity,
+        "policy": row.oslo and "policy" in row.oslo.sections,
+        "workers": any(unit.wsgi for unit in row.units),
+    }
+    yield from (f"{row.metadata}.{key}" for key, asked in own.items() if asked)
     for unit in row.units:
         if unit.timer and isinstance(unit.timer.every_s, str):
             yield f"{row.metadata}.{unit.timer.every_s}"

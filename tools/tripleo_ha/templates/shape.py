@@ -139,6 +139,8 @@ def _from_row(row: Row) -> Iterable[Path]:
         yield "brokers", row.metadata
     if row.oslo:
         yield "oslo", row.metadata
+        if "policy" in row.oslo.sections:
+            yield "policies", row.metadata
     for listener in row.balanced:
         if listener.protocol == "http" and listener.balance:
             for vip in listener.balance.vips:

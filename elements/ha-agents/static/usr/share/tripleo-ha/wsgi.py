@@ -1,7 +1,9 @@
 """What uWSGI serves for every API: the application of the package's script, once the service's policy is loaded.
 
 By itself a service makes its oslo.policy enforcer, or loads its rules, in the first request that is judged by it. uWSGI
-has threads: a request beside that one finds half of the rules, and is refused what is allowed.
+has threads: a request beside that one finds half of the rules, and is refused what is allowed. The same would happen
+whenever the file of the policy is written, as it is by each run of os-apply-config. So it is read once; one that says
+something else restarts the service.
 
 What is loaded stays. So the garbage collector, which would go through all of it again and again meanwhile (a fifth of
 the time that Keystone loads), is told to leave it alone.
@@ -29,6 +31,7 @@ if oslo_policy := sys.modules.get("oslo_policy.policy"):
     for each in gc.get_objects():
         if issubclass(type(each), oslo_policy.Enforcer):
             each.load_rules()
+            each.use_conf = False
 
 gc.freeze()
 gc.enable()
