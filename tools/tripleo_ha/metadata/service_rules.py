@@ -151,7 +151,7 @@ def physical_networks(document: Document) -> Iterator[Finding]:
         places = [index for index, network in enumerate(networks) if key in network]
         for index, first in duplicates([networks[place][key] for place in places]):
             message = f"the same {key} as neutron.physical_networks[{places[first]}]"
-            yield Finding("THA243", (*path, places[index], key), message, f"a {key} of its own")
+            yield Finding("THA243", (*path, places[index], key), message, "one of its own")
     taken = {vip["interface"]: name for name, vip in document["cluster"]["virtual_ips"].items()}
     for index, network in enumerate(networks):
         if vip := taken.get(network.get("interface", "")):
