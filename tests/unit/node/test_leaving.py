@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tripleo_ha import paths, table
-from tripleo_ha.node import cib, context, draining, haproxy, leaving, units
+from tripleo_ha.node import cib, context, draining, haproxy, leaving, rabbitmq_broker, units
 from tripleo_ha.table import Listener
 
 NODES = [{"name": f"n{i}", "ip": f"192.0.2.1{i}"} for i in range(2)]
@@ -22,6 +22,7 @@ METADATA = {
     "node": {"name": "n0"},
     "pacemaker": {},
     "mysql": {},
+    "rabbit": {},
     "keystone": {},
 }
 ELSEWHERE = """<pacemaker-result><nodes><node name="n1" online="true" pending="false" standby="false"/></nodes>
@@ -75,6 +76,7 @@ def drained(addresses: Collection[str], tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(leaving, "run", machine.run)
     monkeypatch.setattr(units, "is_active", lambda unit: True)
     monkeypatch.setattr(cib, "status", machine.status)
+    monkeypatch.setattr(rabbitmq_broker, "leave", lambda context: machine.done.append("broker marked"))
     monkeypatch.setattr(draining, "leave", machine.leave)
     leaving.drain()
     return machine.done
@@ -90,10 +92,11 @@ def test_clients_leave_when_another_node_has_the_address(tmp_path: Path, monkeyp
         "Started",
         f"ip route delete {route}",
         "shutdown sessions server mysql/n0; shutdown sessions server mysql/n1",
+        "broker marked",
         "clients",
     ]
     assert not (tmp_path / "run" / leaving.HANDING_OVER).exists()
 
 
 def test_a_node_without_a_virtual_ip_is_not_put_in_standby(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert drained(["192.0.2.11"], tmp_path, monkeypatch) == ["looked", "clients"]
+    assert drained(["192.0.2.11"], tmp_path, monkeypatch) == ["looked", "broker marked", "clients"]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from tripleo_ha import paths, table
 from tripleo_ha.errors import Failure
 from tripleo_ha.files import write_file
-from tripleo_ha.node import cib, draining, haproxy, units
+from tripleo_ha.node import cib, draining, haproxy, rabbitmq_broker, units
 from tripleo_ha.node.context import ACCEPTED, LOG, Context
 from tripleo_ha.run import run
 from tripleo_ha.topology import pacemaker
@@ -35,6 +35,8 @@ def drain() -> None:
             _stand_by(context)
         except Failure as failure:
             LOG.warning("%s; going on", failure)
+    if "rabbit" in context.metadata and units.is_active("rabbitmq-server.service"):
+        rabbitmq_broker.leave(context)
     units_of = ((row, unit) for row in context.rows for unit in row.units)
     draining.leave(context, {each.name: each for row, unit in units_of for each in row.drained_with(unit)}.values())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tripleo_ha import paths
 from tripleo_ha.errors import Failure
-from tripleo_ha.node.context import Context, write_file
+from tripleo_ha.node.context import LOG, Context, write_file
 from tripleo_ha.run import run
 
 HOME = Path("/var/lib/rabbitmq")
@@ -23,6 +23,8 @@ RAN_WITH = paths.RUNTIME / "applied" / "rabbitmq-ran-with"
 ASIDE = HOME / "unreadable"
 """What a broker could not start with, until the one that began anew has copies of all queues."""
 CTL_TIMEOUT = 180.0
+LEAVE_S = 3.0
+"""Seconds that a broker has to tell the others that it is about to stop; it stops in any case."""
 START_S = 90.0
 """Seconds that a start may take beside a majority of the members: three busy nodes on two cores take up to 25."""
 ANSWER = re.compile(r"\{ok, (.*)\}", re.DOTALL)
@@ -47,7 +49,7 @@ def ctl(*arguments: str, input: str | None = None) -> str:
     return run(argv, timeout=CTL_TIMEOUT, input=input, env={"HOME": str(HOME)}, cwd=HOME).stdout
 
 
-def evaluate(expression: str, *, at: str) -> str:
+def evaluate(expression: str, *, at: str, timeout: float = CTL_TIMEOUT) -> str:
     """Return what a controller's broker makes of an Erlang expression, as ``erl_call`` prints it.
 
     :param expression: ends with a full stop.
@@ -56,10 +58,21 @@ def evaluate(expression: str, *, at: str) -> str:
     :raises Failure: the expression failed there.
     """
     argv = [*BECOME, "erl_call", "-sname", f"rabbit@{at}", "-e"]
-    done = run(argv, timeout=CTL_TIMEOUT, input=f"{expression.strip()}\n", env={"HOME": str(HOME)}, cwd=HOME)
+    done = run(argv, timeout=timeout, input=f"{expression.strip()}\n", env={"HOME": str(HOME)}, cwd=HOME)
     if (answer := ANSWER.fullmatch(done.stdout.strip())) is None:
         raise Failure(f"the broker on {at} failed at what it was asked: {done.stdout.strip()[:300]}")
     return answer[1]
+
+
+def leave(context: Context) -> None:
+    """Have queues that are declared from now on placed on other brokers than this one, which is about to stop.
+
+    Whoever declares one that is placed here would wait until its stop is noticed. Its next boot takes the mark away.
+    """
+    try:
+        evaluate("rabbit_maintenance:mark_as_being_drained().", at=context.cluster.me.name, timeout=LEAVE_S)
+    except Failure as failure:
+        LOG.warning("%s; going on", failure)
 
 
 def cookie_is(wanted: str) -> bool:
