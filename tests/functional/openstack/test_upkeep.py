@@ -30,7 +30,7 @@ def deleted_server(bed: Bed, cloud: Connection, image: str) -> Iterator[str]:
     """The id of a server that no host could take, and that was deleted long ago."""
     needs(bed, "nova")
     compute = cloud.compute
-    flavor = compute.create_flavor(name=invent(), ram=2**30, vcpus=1, disk=1)
+    flavor = compute.create_flavor(name=invent(), ram=64, vcpus=1, disk=10**7)
     try:
         server = compute.create_server(name=invent(), flavor_id=flavor.id, image_id=image, networks="none")
         until("no host", lambda: compute.get_server(server.id).status, is_("ERROR"), timeout=STATE_S)
