@@ -337,6 +337,13 @@ _ALL = (
         "Keep images in a store that all controllers share, or run a single controller.",
     ),
     Rule(
+        "THA231",
+        "Too few connections to the database",
+        "Each process of a service keeps connections to its database open and needs more under load. When the database "
+        "takes no more, requests fail in all services, and only then.",
+        "Raise mysql.max_connections, or lower workers.",
+    ),
+    Rule(
         "THA240",
         "A single L3 agent without Pacemaker",
         "Nothing would start it on another controller, or keep a second one from running.",

@@ -12,6 +12,8 @@ from tripleo_ha.metadata import networking
 from tripleo_ha.metadata.messaging import RABBIT
 from tripleo_ha.table import Row
 
+POOL = 5
+"""Connections to a database that a process keeps."""
 Section = tuple[str, Mapping[str, str]]
 Kind = Callable[[Row, Mapping[str, Any], Mapping[str, Any]], Iterator[Section]]
 
@@ -47,7 +49,7 @@ def _database(row: Row, _: Mapping[str, Any], derived: Mapping[str, Any]) -> Ite
                     # Of its own 10 s, all threads of an API that came up a moment before the address does sleep.
                     "retry_interval": "1",
                     "connection_recycle_time": "280",
-                    "max_pool_size": "5",
+                    "max_pool_size": str(POOL),
                     "max_overflow": "20",
                 },
             )

@@ -220,6 +220,43 @@ def _listeners() -> dict[int, set[str]]:
     return found
 
 
+@needs()
+def connections(document: Document) -> Iterator[Finding]:
+    """What the services' processes keep open to the database is what it takes."""
+    workers = {name: value_of(document, name, "workers") for name in document if "workers" in document[name]}
+    # As with ports: the table is read where nothing but its numbers can tell.
+    if not {"cluster", "mysql"} <= set(document) or max(workers.values(), default=1) == 1:
+        return
+    kept = _connections(document)
+    needed, most = sum(kept.values()), value_of(document, "mysql", "max_connections")
+    if needed > most:
+        largest = max(workers, key=lambda name: kept.get(name, 0))
+        yield Finding(
+            "THA231",
+            ("mysql", "max_connections") if "max_connections" in document["mysql"] else (largest, "workers"),
+            f"the database takes {most} connections, and services with so many workers keep {needed} open",
+            f"mysql.max_connections of at least {needed}",
+            f"or fewer workers; {largest} has the most connections, {kept.get(largest, 0)}",
+            severity="warning",
+        )
+
+
+def _connections(document: Document) -> dict[str, int]:
+    """Return how many connections each section's processes keep in their pools, on all nodes together."""
+    from tripleo_ha import table
+    from tripleo_ha.metadata.oslo import POOL
+
+    found: dict[str, int] = {}
+    nodes = len(document["cluster"]["nodes"])
+    for row in table.active(table.load(), document):
+        processes = [unit for unit in row.units if (unit.wsgi or unit.program) and not unit.timer]
+        schemas = [database for database in row.databases if database.section]
+        if processes and schemas:
+            each = value_of(document, row.metadata, "workers") * len(processes) * len(schemas) * POOL
+            found[row.metadata] = found.get(row.metadata, 0) + nodes * each
+    return found
+
+
 STORES: tuple[Rule, ...] = (shared_images, object_store, shared_measures)
 NETWORKS: tuple[Rule, ...] = (project_networks, physical_networks, routers)
-RULES: tuple[Rule, ...] = (consensus, authkey_size, fencing, key_repositories, *STORES, *NETWORKS, ports)
+RULES: tuple[Rule, ...] = (consensus, authkey_size, fencing, key_repositories, *STORES, *NETWORKS, ports, connections)
