@@ -149,6 +149,8 @@ def test_a_services_file_is_private_and_says_how_things_are_reached(row: Row) ->
     if "keystone_authtoken" in found:
         assert found["keystone_authtoken"]["memcached_servers"].count(":11211") == 3
         assert found["keystone_authtoken"]["memcache_pool_dead_retry"] == "30"
+        assert found["keystone_authtoken"]["memcache_security_strategy"] == "ENCRYPT"
+        assert found["keystone_authtoken"]["memcache_secret_key"] == found["keystone_authtoken"]["password"]
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS.values() if row.oslo], ids=lambda row: row.service)

@@ -99,6 +99,9 @@ def _authtoken(row: Row, metadata: Mapping[str, Any], derived: Mapping[str, Any]
             "interface": "internal",
             "www_authenticate_uri": keystone.get("public", keystone["control"]),
             "memcached_servers": derived["memcached_servers"],
+            # memcached knows no users: whoever reaches it could say whose a token is, and read those of others.
+            "memcache_security_strategy": "ENCRYPT",
+            "memcache_secret_key": metadata[row.metadata]["service_password"],
             # A cache on a controller that lost its power is given up at once; each request would wait for it otherwise.
             "memcache_use_advanced_pool": "true",
             "memcache_pool_dead_retry": "30",
