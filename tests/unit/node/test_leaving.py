@@ -1,7 +1,7 @@
 """A node that shuts down: its virtual IPs first, and nothing else stops before another node has them."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -62,8 +62,13 @@ class Machine:
         self.done.append("clients")
 
 
-def drained(addresses: Collection[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return what a node with these addresses did, in order."""
+ENDED = "shutdown sessions server mysql/n0; shutdown sessions server mysql/n1"
+
+
+def done(
+    act: Callable[[], None], addresses: Collection[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
+    """Return what a node with these addresses did in an act, in order."""
     machine = Machine(addresses)
     accepted = tmp_path / "metadata.json"
     accepted.write_text(json.dumps(METADATA))
@@ -78,20 +83,20 @@ def drained(addresses: Collection[str], tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(cib, "status", machine.status)
     monkeypatch.setattr(rabbitmq_broker, "leave", lambda context: machine.done.append("broker marked"))
     monkeypatch.setattr(draining, "leave", machine.leave)
-    leaving.drain()
+    act()
     return machine.done
 
 
 def test_clients_leave_when_another_node_has_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     route = "local 192.0.2.10 dev lo table local metric 1"
-    assert drained(["192.0.2.10", "192.0.2.11"], tmp_path, monkeypatch) == [
+    assert done(leaving.drain, ["192.0.2.10", "192.0.2.11"], tmp_path, monkeypatch) == [
         "looked",
         f"ip route replace {route}",
         "standby",
         "Starting",
         "Started",
         f"ip route delete {route}",
-        "shutdown sessions server mysql/n0; shutdown sessions server mysql/n1",
+        ENDED,
         "broker marked",
         "clients",
     ]
@@ -99,4 +104,18 @@ def test_clients_leave_when_another_node_has_the_address(tmp_path: Path, monkeyp
 
 
 def test_a_node_without_a_virtual_ip_is_not_put_in_standby(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert drained(["192.0.2.11"], tmp_path, monkeypatch) == ["looked", "broker marked", "clients"]
+    assert done(leaving.drain, ["192.0.2.11"], tmp_path, monkeypatch) == ["looked", "broker marked", "clients"]
+
+
+def test_sessions_end_when_no_address_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert done(leaving.end_sessions, ["192.0.2.11"], tmp_path, monkeypatch) == ["looked", ENDED]
+
+
+def test_sessions_go_on_while_an_address_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert done(leaving.end_sessions, ["192.0.2.10", "192.0.2.11"], tmp_path, monkeypatch) == ["looked"]
+
+
+def test_a_node_that_hands_over_ends_sessions_in_its_own_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / leaving.HANDING_OVER).touch()
+    assert done(leaving.end_sessions, ["192.0.2.11"], tmp_path, monkeypatch) == []

@@ -37,11 +37,14 @@ def run(tmp_path: Path, given: tuple[str, int]) -> Iterator[Run]:
     for sender in ("send_arp", "send_ua"):
         (tmp_path / sender).write_text(f'#!/bin/sh\necho "{sender} $*" >> {tmp_path}/announced\n')
         (tmp_path / sender).chmod(0o755)
+    (tmp_path / "systemctl").write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/started\n')
+    (tmp_path / "systemctl").chmod(0o755)
     ip, prefix = given
 
     def agent(action: str, interface: str = "near") -> subprocess.CompletedProcess[str]:
         environment = {
             **os.environ,
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
             "OCF_ROOT": str(tmp_path),
             "OCF_FUNCTIONS_DIR": str(tmp_path),
             "HA_LIBEXEC": str(tmp_path),
@@ -100,6 +103,17 @@ def test_it_announces_the_address_while_it_is_here(act: Act, given: tuple[str, i
     assert set(announced.read_text().splitlines()) == {sender[given[1]]}
     with pytest.raises(TimedOut, match="an announcement of an address that has left"):
         wait_for("an announcement of an address that has left", lambda: told(announced) > before + 1, timeout=0.6)
+
+
+def test_it_has_the_sessions_of_an_address_that_leaves_ended(act: Act, tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    assert (act("start"), act("stop")) == (OK, OK)
+    wait_for("the unit to be started", lambda: told(started) == 1, timeout=20)
+    unit = started.read_text().split()[-1]
+    assert (paths.elements() / "pacemaker/static/usr/lib/systemd/system" / unit).exists()
+    assert act("stop") == OK
+    with pytest.raises(TimedOut, match="to be started again"):
+        wait_for("the unit to be started again", lambda: told(started) > 1, timeout=0.6)
 
 
 def told(announced: Path) -> int:

@@ -41,6 +41,18 @@ def drain() -> None:
     draining.leave(context, {each.name: each for row, unit in units_of for each in row.drained_with(unit)}.values())
 
 
+def end_sessions() -> None:
+    """End what came to virtual IPs that Pacemaker has taken from this node, which goes on; their agent has this done.
+
+    A node that is leaving does it itself, once the addresses are on another.
+    """
+    if not ACCEPTED.exists() or (paths.RUNTIME / HANDING_OVER).exists():
+        return
+    context = Context.of_accepted(table.load())
+    if not _held(context):
+        haproxy.end_sessions(context)
+
+
 def _stand_by(context: Context) -> None:
     """Have Pacemaker move the virtual IPs to other nodes, until this one boots again.
 

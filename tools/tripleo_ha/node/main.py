@@ -15,6 +15,7 @@ VERBS = {
     "clear-routers": "leave nothing of Neutron's routers on this node (a unit does)",
     "converge": "bring this node to what the accepted metadata says",
     "drain": "have clients, virtual IPs and singletons leave this node, which is about to stop (a unit does)",
+    "end-sessions": "end HAProxy's long sessions when the virtual IPs have left this node (a unit does)",
     "heal": "take up the health endpoint's request for a converge run, which then follows (a unit does)",
     "health": "serve the health endpoint (the unit tripleo-ha-health does)",
     "status": "show what this node accepted, converged to, and why not",
@@ -73,6 +74,10 @@ def _run(arguments: argparse.Namespace) -> int:
         from tripleo_ha.node.leaving import drain
 
         drain()
+    elif arguments.verb == "end-sessions":
+        from tripleo_ha.node.leaving import end_sessions
+
+        end_sessions()
     elif arguments.verb == "health":
         from tripleo_ha.node.health.server import serve
 
