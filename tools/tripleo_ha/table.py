@@ -109,7 +109,8 @@ class Wsgi:
     ``health`` is where the service itself tells how it is; what HAProxy asks for is sent there. A worker that answers
     nothing for ``harakiri_s`` seconds is replaced, none is with 0; a client may be silent within a request for
     ``silence_s`` seconds. ``static`` are directories of files that are served as they are, by path. ``prepare`` is
-    what is done once the application is loaded and before the first request, each a ``module:attribute``.
+    what is done once the application is loaded and before the first request, each a ``module:attribute``. ``first``
+    is a request that it is asked before any other: a ``path``, and the ``body`` that is posted there.
     """
 
     application: str
@@ -121,6 +122,7 @@ class Wsgi:
     silence_s: int = 4
     static: Mapping[str, str] = field(default_factory=dict)
     prepare: tuple[str, ...] = ()
+    first: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,7 @@ def test_an_api_is_served_by_what_loads_its_policy_first(row: Row) -> None:
         told = dict(re.findall(r"^env = (\w+)=(.*)$", file.body.decode(), flags=re.MULTILINE))
         assert told["TRIPLEO_HA_APPLICATION"] == unit.wsgi.application
         assert told["TRIPLEO_HA_PREPARE"].split() == list(unit.wsgi.prepare)
+        assert json.loads(told.get("TRIPLEO_HA_FIRST", "null")) == unit.wsgi.first
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS.values() if image.made_units([row])], ids=lambda row: row.service)

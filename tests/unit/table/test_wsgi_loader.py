@@ -2,9 +2,12 @@
 
 import runpy
 import sys
+import threading
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from wsgiref.validate import validator
 
 import pytest
 
@@ -116,3 +119,43 @@ def test_what_cannot_be_prepared_keeps_the_api_from_being_served(
     monkeypatch.setenv("TRIPLEO_HA_PREPARE", "painter:renamed")
     with pytest.raises(AttributeError, match="renamed"):
         served()
+
+
+ASKED = """
+import painter
+def application(environ, start):
+    painter.events.append((environ["REQUEST_METHOD"], environ["PATH_INFO"], environ["wsgi.input"].read()))
+    start("401 Unauthorized", [])
+    painter.asked(environ)
+    return [b"", b""]
+"""
+
+
+def test_what_comes_with_the_first_request_comes_before_it(
+    painter: Painter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "painter-api").write_text(ASKED)
+    asked: list[Any] = []
+    vars(painter)["asked"] = asked.append
+    monkeypatch.setenv("TRIPLEO_HA_FIRST", '{"path": "/v1/pictures", "body": {"of": "nobody"}}')
+    served()
+    assert painter.events == [("POST", "/v1/pictures", b'{"of": "nobody"}')]
+    validated = validator(lambda environ, start: (start("200 OK", [("Content-Type", "text/plain")]), [b""])[1])
+    with closing(validated(asked[0], lambda *_: lambda data: None)) as answer:
+        assert list(answer) == [b""]
+
+
+def test_an_application_that_does_not_answer_is_served(
+    painter: Painter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "painter-api").write_text(ASKED)
+    answers = threading.Event()
+    vars(painter)["asked"] = lambda environ: answers.wait(60)
+    loader = tmp_path / "loader.py"
+    loader.write_text(LOADER.read_text().replace("FIRST_S = 5.0", "FIRST_S = 0.1"))
+    monkeypatch.setenv("TRIPLEO_HA_FIRST", '{"path": "/", "body": {}}')
+    try:
+        assert callable(runpy.run_path(str(loader))["application"])
+        assert not answers.is_set()
+    finally:
+        answers.set()

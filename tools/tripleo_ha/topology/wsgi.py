@@ -1,5 +1,6 @@
 """An API under uWSGI: its configuration, from its row."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -36,6 +37,8 @@ def _lines(wsgi: Wsgi, listener: Listener, ip: str, workers: int) -> Iterator[st
     yield f"wsgi-file = {LOADER}"
     yield f"env = TRIPLEO_HA_APPLICATION={wsgi.application}"
     yield f"env = TRIPLEO_HA_PREPARE={' '.join(wsgi.prepare)}"
+    if wsgi.first:
+        yield f"env = TRIPLEO_HA_FIRST={json.dumps(wsgi.first)}"
     for path, directory in wsgi.static.items():
         yield f"static-map = {path}={directory}"
     yield f"http-socket = {endpoints.host(ip)}:{listener.port}"
