@@ -2,6 +2,7 @@
 
 import os
 import time
+from base64 import b64decode
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,21 @@ from tripleo_ha.verify.runner import Target
 from tripleo_ha.waiting import wait_for
 
 MEMORY_GIB = 14.0
+KEPT = """
+import socket, sys
+from urllib.parse import unquote
+memcached = socket.create_connection((sys.argv[1], 11211), 10)
+answer = memcached.makefile()
+memcached.sendall(b"lru_crawler metadump all\\n")
+listed = iter(answer.readline, "END\\n")
+for key in [unquote(line.split()[0].removeprefix("key=")) for line in listed]:
+    if key.startswith("tokens/"):
+        memcached.sendall(f"get {key}\\r\\n".encode())
+        print(*[line for line in iter(answer.readline, "END\\n") if not line.startswith("VALUE ")])
+"""
+"""Prints what keystonemiddleware keeps in a memcached."""
+SIGNATURE = 64
+"""Characters of it: SHA-384 as base64."""
 IDLE_S = 90.0
 """The load of the last minute still has a fifth of what was before in it."""
 
@@ -32,6 +48,19 @@ def test_every_service_is_offered_and_every_check_is_good(bed: Bed, cloud: Conne
     assert set(profile(bed.record.profile)) - set(target.metadata) == set()
     types = {item.type for row in table.active(table.load(), target.metadata) for item in row.catalogue}
     assert {service["type"] for service in cloud.service_catalog} == types
+
+
+@pytest.mark.quick
+def test_what_services_keep_of_tokens_tells_nobody_anything(target: Target, bed: Bed, cloud: Connection) -> None:
+    for ask in (cloud.image.images, cloud.network.networks, cloud.compute.servers, cloud.orchestration.stacks):
+        list(ask())
+    kept: list[str] = []
+    for node in bed.nodes:
+        kept += bed.exec(node.name, ["python3", "-c", KEPT, node.ip], timeout=60).stdout.split()
+    assert kept
+    for value in kept:
+        # A signature, then what was encrypted, both as base64. In the open it is JSON.
+        assert b"expires_at" not in b64decode(value[SIGNATURE:], validate=True)
 
 
 def test_idle_controllers_keep_within_their_memory(target: Target, bed: Bed, summary: Summary) -> None:
