@@ -222,7 +222,7 @@ def _listeners() -> dict[int, set[str]]:
 
 @needs()
 def connections(document: Document) -> Iterator[Finding]:
-    """What the services' processes keep open to the database is what it takes."""
+    """The database takes as many connections as the pools of the services' processes may hold."""
     workers = {name: value_of(document, name, "workers") for name in document if "workers" in document[name]}
     # As with ports: the table is read where nothing but its numbers can tell.
     if not {"cluster", "mysql"} <= set(document) or max(workers.values(), default=1) == 1:
@@ -234,7 +234,7 @@ def connections(document: Document) -> Iterator[Finding]:
         yield Finding(
             "THA231",
             ("mysql", "max_connections") if "max_connections" in document["mysql"] else (largest, "workers"),
-            f"the database takes {most} connections, and services with so many workers keep {needed} open",
+            f"the database takes {most} connections, and services with so many workers may keep {needed} open",
             f"mysql.max_connections of at least {needed}",
             f"or fewer workers; {largest} has the most connections, {kept.get(largest, 0)}",
             severity="warning",
@@ -242,7 +242,7 @@ def connections(document: Document) -> Iterator[Finding]:
 
 
 def _connections(document: Document) -> dict[str, int]:
-    """Return how many connections each section's processes keep in their pools, on all nodes together."""
+    """Return how many connections the pools of each section's processes may hold, on all nodes together."""
     from tripleo_ha import table
     from tripleo_ha.metadata.oslo import POOL
 
