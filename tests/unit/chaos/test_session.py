@@ -229,10 +229,18 @@ def test_a_client_is_served_after_some_successes_since_then(tmp_path: Path) -> N
     write_lines(file, [operation(10, Outcome.FAIL), *[operation(11 + at) for at in range(ENOUGH - 1)]])
     history.follow()
     assert history.waiting(10.5, [Workload.BANK]) == ["bank 7: succeeds"]
-    write_lines(file, [operation(20), operation(21, Outcome.INFO)])
+    write_lines(file, [operation(20)])
     history.follow()
     assert history.waiting(10.5, [Workload.BANK]) == []
-    assert history.waiting(11.5, [Workload.BANK]) == ["bank 7: Lost 2013"]
+    assert history.waiting(11.5, [Workload.BANK]) == ["bank 7: succeeds"]
+
+
+def test_a_client_whose_every_other_operation_fails_is_not_served(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    outcomes = [Outcome.OK, Outcome.FAIL] * ENOUGH
+    write_lines(tmp_path / "x.jsonl", [operation(at, outcome) for at, outcome in enumerate(outcomes)])
+    history.follow()
+    assert history.waiting(0, [Workload.BANK]) == ["bank 7: Lost 2013"]
 
 
 def test_old_successes_do_not_serve_a_client_that_has_failed_since(tmp_path: Path) -> None:

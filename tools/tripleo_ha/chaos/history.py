@@ -2,14 +2,15 @@
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tripleo_ha.chaos.model import Operation, Outcome, Workload
 
 LOOKED_AT = 6
+"""Operations of a client that are remembered."""
 ENOUGH = 3
-"""A client is served when so many of its last operations were."""
+"""A client is served when so many operations in a row were: of what two of three consumers answer, some always are."""
 Process = tuple[Workload, int]
 
 
@@ -71,6 +72,7 @@ class History:
                 yield Operation(**document)
 
 
-def resumed(last: Iterable[Operation], since: float) -> bool:
-    """Whether enough of a client's last operations began after ``since`` and were served."""
-    return sum(each.served and each.began >= since for each in last) >= ENOUGH
+def resumed(last: Sequence[Operation], since: float) -> bool:
+    """Whether a client's last operations, enough of them, all began after ``since`` and were served."""
+    latest = list(last)[-ENOUGH:]
+    return len(latest) == ENOUGH and all(each.served and each.began >= since for each in latest)
