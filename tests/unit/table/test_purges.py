@@ -16,7 +16,10 @@ from tripleo_ha.table import Program
 FULL = generate.profile("full")
 ROWS = {row.service: row for row in table.load()}
 NOW = "2026-03-15 23:59:00 UTC"
+AODH = "OS_DATABASE__ALARM_HISTORY_TIME_TO_LIVE"
+KEPT = {"aodh": "keep_history_days"}
 WANTED = {
+    "aodh": f"aodh-expirer {30 * 24 * 3600}",
     "cinder": "cinder-manage db purge 30",
     "glance": "glance-manage db purge --age_in_days=30 --max_rows=-1",
     "heat": "heat-manage purge_deleted 30",
@@ -45,7 +48,8 @@ def told(service: str, tmp_path: Path, date: str, **overrides: object) -> tuple[
     (tmp_path / "purge").write_bytes(files[path].body)
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name, text in {f"{service}-manage": 'echo "${0##*/} $*"', "date": date}.items():
+    name, *_ = WANTED[service].split()
+    for name, text in {name: f'echo "${{0##*/}} $*${{{AODH}:-}}"', "date": date}.items():
         (programs / name).write_text(f"#!/bin/sh\n{text}\n")
         (programs / name).chmod(0o755)
     done = run([*shell, str(tmp_path / "purge")], timeout=30, env={"PATH": str(programs)}, check=False)
@@ -66,7 +70,7 @@ def test_what_was_deleted_a_month_ago_leaves_the_database(service: str, tmp_path
 
 @pytest.mark.parametrize("service", WANTED)
 def test_nothing_is_purged_where_all_is_to_be_kept(service: str, tmp_path: Path) -> None:
-    assert told(service, tmp_path, on(NOW), **{service: {"keep_deleted_days": 0}}) == ("", 0)
+    assert told(service, tmp_path, on(NOW), **{service: {KEPT.get(service, "keep_deleted_days"): 0}}) == ("", 0)
 
 
 def test_nothing_is_purged_when_the_day_is_not_known(tmp_path: Path) -> None:
