@@ -21,6 +21,8 @@ AGENT = "ceilometer-agent-central"
 METRIC = "image.size"
 TO_THE_SECOND = "high"
 """An archive policy that Gnocchi makes itself. Ceilometer's own keeps means of five minutes."""
+TOLD_S = 60.0
+"""Longest time until what was done is known by its notification."""
 ALONE = 0.6
 """Of the polling interval: of what two agents send, one of two gaps in a row is half of it at the most."""
 
@@ -72,6 +74,32 @@ def test_measures_go_on_after_the_loss_of_the_central_agents_controller_and_come
     summary.tell("  seconds between measures", ", ".join(f"{gap:.0f}" for gap in gaps))
     assert set(found.values()) == {1}, "a measure came more than once"
     assert min(gaps) > ALONE * interval, "two agents are at it"
+
+
+def test_a_deleted_volume_ends_in_gnocchi_and_rings_an_alarm(bed: Bed, cloud: Connection, summary: Summary) -> None:
+    needs(bed, "aodh", "ceilometer", "cinder", "gnocchi")
+    alarms, resources = f"{endpoint(cloud, 'alarming')}/v2/alarms", f"{endpoint(cloud, 'metric')}/v1/resource/volume"
+    storage = cloud.block_storage
+    with ExitStack() as undo:
+        volume = storage.create_volume(name=invent(), size=1)
+        undo.callback(removed, "the volume", lambda: storage.delete_volume(volume))
+        rule = {"event_type": "volume.delete.end", "query": [{"field": "traits.resource_id", "value": volume.id}]}
+        alarm = cloud.session.post(alarms, json={"name": invent(), "type": "event", "event_rule": rule}).json()["alarm_id"]
+        undo.callback(removed, "the alarm", lambda: cloud.session.delete(f"{alarms}/{alarm}"))
+
+        def resource() -> dict[str, Any]:
+            answer = cloud.session.get(f"{resources}/{volume.id}", raise_exc=False)
+            return dict(answer.json()) if answer.ok else {}
+
+        until("the volume to be measured", lambda: "volume.size" in resource().get("metrics", {}), timeout=BACK_S)
+        assert not resource()["ended_at"]
+        undo.callback(removed, "the resource", lambda: cloud.session.delete(f"{resources}/{volume.id}"))
+        until("the volume", lambda: storage.get_volume(volume).status, is_("available"), timeout=BACK_S)
+        storage.delete_volume(volume)
+        began = time.monotonic()
+        until("the alarm", lambda: cloud.session.get(f"{alarms}/{alarm}").json()["state"], is_("alarm"), timeout=TOLD_S)
+        until("the resource to end", lambda: resource()["ended_at"], timeout=TOLD_S)
+        summary.tell("a volume deleted, known to Gnocchi and Aodh", f"{time.monotonic() - began:.0f} s")
 
 
 def _interval(bed: Bed) -> int:

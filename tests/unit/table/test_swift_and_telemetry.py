@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tripleo_ha import paths, table
 from tripleo_ha.metadata import generate, schema
@@ -18,9 +19,9 @@ FULL = generate.profile("full")
 ROWS = {row.service: row for row in table.load()}
 
 
-def rendered(count: int = 3, **overrides: object) -> dict[str, Rendered]:
-    description = Description(numbered(count), services=FULL, overrides=overrides)
-    (document, *_) = generate.generate(description, Passwords({}).completed(FULL)).values()
+def rendered(count: int = 3, services: tuple[str, ...] = FULL, **overrides: object) -> dict[str, Rendered]:
+    description = Description(numbered(count), services=services, overrides=overrides)
+    (document, *_) = generate.generate(description, Passwords({}).completed(services)).values()
     metadata = preview.accepted(document, tuple(ROWS.values()))
     return preview.files(paths.elements(), metadata, tuple(ROWS.values()))
 
@@ -178,14 +179,45 @@ def test_the_storage_is_made_after_the_user_that_it_is_made_as() -> None:
     assert "gnocchi" in ROWS["ceilometer-agent-notification"].after
 
 
+SENDERS = ("cinder", "heat", "neutron", "nova")
+"""Services whose notifications are taken."""
+
+
 def test_the_notification_agent_is_let_do_what_it_consumes() -> None:
-    found = parsed(FILES, "/etc/ceilometer/ceilometer.conf")
+    text = FILES["/etc/ceilometer/ceilometer.conf"].body.decode()
+    exchanges = re.findall("^notification_control_exchanges = (.+)$", text, re.MULTILINE)
+    assert sorted(exchanges) == sorted(["ceilometer", *SENDERS])
     broker = ROWS["ceilometer-agent-central"].broker
     assert broker
-    for name in (found["notification"]["notification_control_exchanges"], "notifications.sample"):
-        for permission in (broker.configure, broker.write, broker.read):
+    for name in (*exchanges, "notifications.sample", "notifications.info"):
+        for permission in (broker.configure, broker.read):
             assert re.search(permission, name), name
+    for name in ("ceilometer", "notifications.sample", "notifications.info", "alarm.all.sample"):
+        assert re.search(broker.write, name), name
+    assert not any(re.search(broker.write, name) for name in SENDERS)
     aodh = ROWS["aodh"].broker
     assert aodh
     assert re.search(aodh.configure, "alarming.sample")
     assert not re.search(aodh.configure, "notifications.sample")
+    assert re.search(aodh.read, "alarm.all.sample")
+
+
+@pytest.mark.parametrize("service", SENDERS)
+def test_notifications_are_sent_where_they_are_taken(service: str) -> None:
+    def section(files: dict[str, Rendered]) -> dict[str, str]:
+        found = parsed(files, f"/etc/{service}/{service}.conf")
+        return dict(found["oslo_messaging_notifications"]) if "oslo_messaging_notifications" in found else {}
+
+    sent = section(FILES)
+    assert (sent["driver"], int(sent["retry"]) > 0) == ("messagingv2", True)
+    without = tuple(name for name in FULL if name not in {"aodh", "ceilometer", "gnocchi"})
+    assert section(rendered(services=without)) == {}
+
+
+def test_events_reach_alarms_where_there_are_any() -> None:
+    def publishers(files: dict[str, Rendered]) -> list[str]:
+        (sink,) = yaml.safe_load(files["/etc/ceilometer/event_pipeline.yaml"].body)["sinks"]
+        return list(sink["publishers"])
+
+    assert publishers(FILES) == ["gnocchi://", "notifier://?topic=alarm.all"]
+    assert publishers(rendered(services=tuple(name for name in FULL if name != "aodh"))) == ["gnocchi://"]

@@ -60,6 +60,13 @@ def _messaging(row: Row, _: Mapping[str, Any], derived: Mapping[str, Any]) -> It
     yield "oslo_messaging_rabbit", RABBIT
 
 
+def _notifications(_row: Row, metadata: Mapping[str, Any], _derived: Mapping[str, Any]) -> Iterator[Section]:
+    # Without Gnocchi no agent takes them from the broker, which would keep them all.
+    if "gnocchi" in metadata:
+        # For ever, which is the default, a request would wait for a broker that it has no other need of.
+        yield "oslo_messaging_notifications", {"driver": "messagingv2", "retry": "3"}
+
+
 def _middleware(_row: Row, _: Mapping[str, Any], _derived: Mapping[str, Any]) -> Iterator[Section]:
     yield "oslo_middleware", {"enable_proxy_headers_parsing": "true"}
 
@@ -139,6 +146,7 @@ KINDS: Mapping[str, Kind] = {
     "messaging": _messaging,
     "middleware": _middleware,
     "networking": networking.sections,
+    "notifications": _notifications,
     "policy": _policy,
     "service_credentials": _credentials,
 }
