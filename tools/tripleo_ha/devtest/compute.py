@@ -23,7 +23,7 @@ from tripleo_ha.waiting import wait_for
 NAME = "compute-0"
 HOST = 60
 SHARED: Mapping[str, Mapping[str, Any]] = {
-    "nova": {"sections": ("messaging",)},
+    "nova": {"sections": ("messaging", "notifications")},
     "neutron": {"sections": ("messaging", "networking"), "credentials": ()},
 }
 """The services that it belongs to, and what of their rows its own files have as well, as arguments of
