@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from beds import Summary, singletons
-from clouds import BACK_S, RESUME_S, endpoint, invent, needs, removed, until
+from clouds import BACK_S, RESUME_S, endpoint, invent, is_, needs, removed, until
 from openstack.connection import Connection
 
 from tripleo_ha.devtest.bed import Bed
@@ -84,7 +84,8 @@ def test_a_deleted_volume_ends_in_gnocchi_and_rings_an_alarm(bed: Bed, cloud: Co
         volume = storage.create_volume(name=invent(), size=1)
         undo.callback(removed, "the volume", lambda: storage.delete_volume(volume))
         rule = {"event_type": "volume.delete.end", "query": [{"field": "traits.resource_id", "value": volume.id}]}
-        alarm = cloud.session.post(alarms, json={"name": invent(), "type": "event", "event_rule": rule}).json()["alarm_id"]
+        described = {"name": invent(), "type": "event", "event_rule": rule}
+        alarm = cloud.session.post(alarms, json=described).json()["alarm_id"]
         undo.callback(removed, "the alarm", lambda: cloud.session.delete(f"{alarms}/{alarm}"))
 
         def resource() -> dict[str, Any]:

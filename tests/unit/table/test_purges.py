@@ -48,8 +48,8 @@ def told(service: str, tmp_path: Path, date: str, **overrides: object) -> tuple[
     (tmp_path / "purge").write_bytes(files[path].body)
     programs = tmp_path / "bin"
     programs.mkdir()
-    name, *_ = WANTED[service].split()
-    for name, text in {name: f'echo "${{0##*/}} $*${{{AODH}:-}}"', "date": date}.items():
+    command, *_ = WANTED[service].split()
+    for name, text in {command: f'echo "${{0##*/}} $*${{{AODH}:-}}"', "date": date}.items():
         (programs / name).write_text(f"#!/bin/sh\n{text}\n")
         (programs / name).chmod(0o755)
     done = run([*shell, str(tmp_path / "purge")], timeout=30, env={"PATH": str(programs)}, check=False)
