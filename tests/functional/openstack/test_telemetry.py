@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from beds import Summary, singletons
 from clouds import BACK_S, RESUME_S, endpoint, invent, is_, needs, removed, until
 from openstack.connection import Connection
@@ -21,8 +22,8 @@ AGENT = "ceilometer-agent-central"
 METRIC = "image.size"
 TO_THE_SECOND = "high"
 """An archive policy that Gnocchi makes itself. Ceilometer's own keeps means of five minutes."""
-TOLD_S = 60.0
-"""Longest time until what was done is known by its notification."""
+TOLD_S = 120.0
+"""Longest time until what was done is known by its notification; Aodh's listener looks for new alarms once a minute."""
 ALONE = 0.6
 """Of the polling interval: of what two agents send, one of two gaps in a row is half of it at the most."""
 
@@ -76,14 +77,18 @@ def test_measures_go_on_after_the_loss_of_the_central_agents_controller_and_come
     assert min(gaps) > ALONE * interval, "two agents are at it"
 
 
-def test_a_deleted_volume_ends_in_gnocchi_and_rings_an_alarm(bed: Bed, cloud: Connection, summary: Summary) -> None:
+@pytest.mark.quick
+def test_what_is_done_to_a_volume_rings_an_alarm_and_its_end_is_known(
+    bed: Bed, cloud: Connection, summary: Summary
+) -> None:
     needs(bed, "aodh", "ceilometer", "cinder", "gnocchi")
     alarms, resources = f"{endpoint(cloud, 'alarming')}/v2/alarms", f"{endpoint(cloud, 'metric')}/v1/resource/volume"
     storage = cloud.block_storage
     with ExitStack() as undo:
         volume = storage.create_volume(name=invent(), size=1)
         undo.callback(removed, "the volume", lambda: storage.delete_volume(volume))
-        rule = {"event_type": "volume.delete.end", "query": [{"field": "traits.resource_id", "value": volume.id}]}
+        this = {"field": "traits.resource_id", "type": "string", "value": volume.id}
+        rule = {"event_type": "volume.update.end", "query": [this]}
         described = {"name": invent(), "type": "event", "event_rule": rule}
         alarm = cloud.session.post(alarms, json=described).json()["alarm_id"]
         undo.callback(removed, "the alarm", lambda: cloud.session.delete(f"{alarms}/{alarm}"))
@@ -92,15 +97,20 @@ def test_a_deleted_volume_ends_in_gnocchi_and_rings_an_alarm(bed: Bed, cloud: Co
             answer = cloud.session.get(f"{resources}/{volume.id}", raise_exc=False)
             return dict(answer.json()) if answer.ok else {}
 
-        until("the volume to be measured", lambda: "volume.size" in resource().get("metrics", {}), timeout=BACK_S)
-        assert not resource()["ended_at"]
-        undo.callback(removed, "the resource", lambda: cloud.session.delete(f"{resources}/{volume.id}"))
+        def rings() -> str:
+            # A listener looks for alarms once a minute: what is done once may come too early for this one.
+            storage.update_volume(volume, description=invent())
+            return str(cloud.session.get(f"{alarms}/{alarm}").json()["state"])
+
         until("the volume", lambda: storage.get_volume(volume).status, is_("available"), timeout=BACK_S)
+        until("the alarm", rings, is_("alarm"), timeout=TOLD_S, interval=5)
+        until("the volume to be measured", lambda: "volume.size" in resource().get("metrics", {}), timeout=TOLD_S)
+        undo.callback(removed, "the resource", lambda: cloud.session.delete(f"{resources}/{volume.id}"))
+        assert not resource()["ended_at"]
         storage.delete_volume(volume)
         began = time.monotonic()
-        until("the alarm", lambda: cloud.session.get(f"{alarms}/{alarm}").json()["state"], is_("alarm"), timeout=TOLD_S)
         until("the resource to end", lambda: resource()["ended_at"], timeout=TOLD_S)
-        summary.tell("a volume deleted, known to Gnocchi and Aodh", f"{time.monotonic() - began:.0f} s")
+        summary.tell("a volume deleted, and its end known to Gnocchi", f"{time.monotonic() - began:.0f} s")
 
 
 def _interval(bed: Bed) -> int:
