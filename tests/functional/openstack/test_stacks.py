@@ -14,6 +14,7 @@ from tripleo_ha.verify.runner import Target
 
 SETTLE_S = 60.0
 STACK_S = 300.0
+SLOW_S = 20
 
 
 def test_a_stack_completes_while_a_controller_dies(
@@ -52,6 +53,41 @@ def test_a_stack_completes_while_a_controller_dies(
         assert outputs["container"] in [each.name for each in cloud.object_store.containers()]
 
 
+def test_a_stack_goes_on_when_the_engine_that_works_on_it_is_killed(
+    bed: Bed, cloud: Connection, summary: Summary
+) -> None:
+    needs(bed, "heat")
+    orchestration = cloud.orchestration
+    slow = {"type": "OS::Heat::TestResource", "properties": {"wait_secs": SLOW_S}}
+    after = {"type": "OS::Heat::RandomString", "depends_on": "slow"}
+    template = {"heat_template_version": "2021-04-16", "resources": {"slow": slow, "after": after}}
+    with ExitStack() as undo:
+        stack = orchestration.create_stack(name=invent(), template=template)
+        undo.callback(removed, "the stack", lambda: orchestration.delete_stack(stack.id))
+        killed = _kill_the_engine_of(bed, stack.id)
+        began = time.monotonic()
+        made = until(
+            "the stack to be complete",
+            lambda: orchestration.get_stack(stack.id),
+            lambda stack: not stack.status.endswith("IN_PROGRESS"),
+            timeout=STACK_S,
+        )
+        summary.tell(f"a stack while the engine of {killed} is killed", f"{made.status} {_since(began)} after that")
+        assert made.status == "CREATE_COMPLETE", made.status_reason
+        assert set(_resources(cloud, stack.id).values()) == {"CREATE_COMPLETE"}
+        orchestration.delete_stack(stack.id)
+        killed = _kill_the_engine_of(bed, stack.id)
+        began = time.monotonic()
+        gone = until(
+            "the stack to be deleted",
+            lambda: orchestration.get_stack(stack.id).status,
+            lambda status: not status.endswith("IN_PROGRESS"),
+            timeout=STACK_S,
+        )
+        summary.tell(f"its deletion while the engine of {killed} is killed", f"{gone} {_since(began)} after that")
+        assert gone == "DELETE_COMPLETE"
+
+
 def test_a_signal_signed_with_ec2_keys_is_taken_and_a_forged_one_is_not(bed: Bed, cloud: Connection) -> None:
     needs(bed, "heat")
     orchestration = cloud.orchestration
@@ -77,6 +113,27 @@ def test_a_signal_signed_with_ec2_keys_is_taken_and_a_forged_one_is_not(bed: Bed
             for each in (signature, f"A{signature}")
         ]
         assert answers == [200, 403]
+
+
+def _kill_the_engine_of(bed: Bed, stack: str) -> str:
+    """Kill the engine that works on a resource of the stack; return its node's name."""
+    holder = (
+        "SELECT hostname FROM heat.service JOIN heat.resource USING (engine_id)"
+        f" WHERE stack_id = '{stack}' AND resource.status = 'IN_PROGRESS' LIMIT 1"
+    )
+    asked = next(node.name for node in bed.nodes if bed.powered(node.name))
+    node = until(
+        "an engine to work on the stack",
+        lambda: bed.exec(asked, ["mariadb", "-Ne", holder], timeout=30).stdout.strip(),
+        lambda name: bool(name),
+        timeout=SETTLE_S,
+    )
+    bed.exec(node, ["systemctl", "kill", "--signal=KILL", "heat-engine.service"], timeout=30)
+    return node
+
+
+def _since(began: float) -> str:
+    return f"{time.monotonic() - began:.0f} s"
 
 
 def _resources(cloud: Connection, stack: str) -> dict[str, str]:
