@@ -116,9 +116,7 @@ def measure(name: str, root: Path, plan: Plan, interrupts: Interrupts) -> None:
     progress.say(f"{name}: everything is kept in {directory}")
     with some_bed(None, root, plan.place, interrupts, progress) as subject:
         subject.change({} if name == OURS else PEERS[name].metadata)
-        opened = session.Session.open(
-            subject.bed, directory, seed=plan.seed, interrupts=interrupts, tell=progress.say
-        )
+        opened = session.Session.open(subject.bed, directory, seed=plan.seed, interrupts=interrupts, tell=progress.say)
         with opened as at_work:
             for fault in [fault for _ in range(plan.runs) for fault in plan.faults]:
                 strike = at_work.strike(catalogue.ALL[fault])

@@ -95,8 +95,12 @@ def test_hooks_are_executable_and_named_for_dib_run_parts(image: Any) -> None:
 
 def test_templates_are_those_of_the_tree(image: Any) -> None:
     """Two elements with one template path would overwrite each other without a word."""
-    tree = [path.relative_to(element / "os-apply-config") for element in paths.elements().iterdir()
-            for path in (element / "os-apply-config").rglob("*") if path.is_file()]
+    tree = [
+        path.relative_to(element / "os-apply-config")
+        for element in paths.elements().iterdir()
+        for path in (element / "os-apply-config").rglob("*")
+        if path.is_file()
+    ]
     assert len(tree) == len(set(tree))
     baked = {name for name in image.below("usr/libexec/os-apply-config/templates") if image.members[name].isfile()}
     assert baked == {f"usr/libexec/os-apply-config/templates/{path}" for path in tree}

@@ -254,10 +254,7 @@ class Watch(Loops):
         kept = {loop.name: loop.acknowledged for loop in self.loops}
         rows = {"name": self.account.name, "ids": kept[SQL]}
         told = partial(self.target.ask_until_told, answer_s=ANSWER_S, timeout=timeout)
-        missing = {
-            f"{SQL}, {node}": list(told(node, "rows", rows)["missing"])
-            for node in self.target.transport.nodes
-        }
+        missing = {f"{SQL}, {node}": list(told(node, "rows", rows)["missing"]) for node in self.target.transport.nodes}
         # Messages that were published and not acknowledged may be there as well.
         count = 2 * len(kept[AMQP]) + 1000
         queue = {"name": self.account.name, "password": self.account.password, "queue": self.queue, "count": count}

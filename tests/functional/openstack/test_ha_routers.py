@@ -42,7 +42,11 @@ def target(target: Target, bed: Bed) -> Iterator[Target]:
 
 
 def test_a_router_moves_within_30_s_of_the_loss_of_the_controller_that_is_its_own(
-    target: Target, bed: Bed, cloud: Connection, routed: Routed, summary: Summary  # noqa: F811
+    target: Target,
+    bed: Bed,
+    cloud: Connection,
+    routed: Routed,  # noqa: F811
+    summary: Summary,
 ) -> None:
     assert L3_AGENT not in singletons(target)
 

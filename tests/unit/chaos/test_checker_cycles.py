@@ -35,9 +35,7 @@ def strongest(edge: Edge) -> Edge:
 def every_cycle(edges: Edges) -> list[tuple[frozenset[int], list[Edge]]]:
     """Return each simple cycle's transactions and the strongest kind of each of its edges."""
     cycles = networkx.simple_cycles(networkx.DiGraph(list(edges)))
-    return [
-        (frozenset(cycle), [strongest(edges[pair]) for pair in pairwise([*cycle, cycle[0]])]) for cycle in cycles
-    ]
+    return [(frozenset(cycle), [strongest(edges[pair]) for pair in pairwise([*cycle, cycle[0]])]) for cycle in cycles]
 
 
 def skewed_twice(kinds: list[Edge]) -> bool:

@@ -113,9 +113,7 @@ def test_who_records_what_succeeded_itself_is_recorded_when_it_fails(tmp_path: P
     assert [operation.error for operation in read_operations([path])] == ["OSError 5"]
 
 
-def test_who_is_not_served_asks_less_often_the_longer_it_lasts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_is_not_served_asks_less_often_the_longer_it_lasts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Clock(threading.Event):
         def __init__(self) -> None:
             super().__init__()

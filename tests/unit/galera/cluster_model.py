@@ -59,7 +59,11 @@ class Node:
     def facts(self) -> Facts:
         """What this node would say of itself now."""
         common = {
-            "member": self.member, "view": self.view, "vote": self.vote, "history": self.history, "behind": self.behind
+            "member": self.member,
+            "view": self.view,
+            "vote": self.vote,
+            "history": self.history,
+            "behind": self.behind,
         }
         if self.running:
             starting = self.joining or (self.waiting and not self.primary)

@@ -78,10 +78,15 @@ def situations(size: int, votes: Sequence[str] = ("me",)) -> Iterator[Situation]
     for table, vote in product(tables(size), votes):
         for me in {fact: name for name, fact in zip(names, table, strict=True) if fact}.values():
             voted = {"me": me, "nobody": "", "another": "n9"}[vote]
-            yield Situation(names, me, {
-                name: replace(fact, member=f"m{index}", vote=voted, generation=fact.generation or "one")
-                for index, (name, fact) in enumerate(zip(names, table, strict=True)) if fact
-            })
+            yield Situation(
+                names,
+                me,
+                {
+                    name: replace(fact, member=f"m{index}", vote=voted, generation=fact.generation or "one")
+                    for index, (name, fact) in enumerate(zip(names, table, strict=True))
+                    if fact
+                },
+            )
 
 
 def may_found(now: Situation) -> bool:

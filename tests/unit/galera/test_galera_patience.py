@@ -168,9 +168,7 @@ def test_a_founder_whose_start_failed_founds_anew(server: Server, founder: Start
     assert server.done == ["kill", "initialise", "start True"]
 
 
-def test_a_founder_whose_starts_fail_says_why(
-    server: Server, founder: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_founder_whose_starts_fail_says_why(server: Server, founder: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     galera.galera_actions.BOOTSTRAP_ONCE.unlink()
     monkeypatch.setattr(galera.galera_actions, "last_words", lambda unit: "[ERROR] no such option")
 
@@ -210,20 +208,27 @@ def test_a_founder_that_works_is_left_alone_and_one_that_hangs_is_not(server: Se
     assert server.done == ["kill"]
 
 
-@pytest.mark.parametrize(("told", "seconds"), [
-    ({"CPUUsageNSec": "2900000000"}, 2),
-    ({"CPUUsageNSec": "18446744073709551615"}, 0),
-    ({"CPUUsageNSec": "[not set]"}, 0),
-    ({}, 0),
-])
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ({"CPUUsageNSec": "2900000000"}, 2),
+        ({"CPUUsageNSec": "18446744073709551615"}, 0),
+        ({"CPUUsageNSec": "[not set]"}, 0),
+        ({}, 0),
+    ],
+)
 def test_processor_time_that_nobody_counts_is_none(told: dict[str, str], seconds: int) -> None:
     assert units.processor_seconds(told) == seconds
 
 
-@pytest.mark.parametrize(("told", "bound"), [
-    ({"local_state": "0"}, OUTSIDE_FOR),
-    ({"local_state": "1", "last_committed": "8023"}, STALLED_FOR),
-], ids=["outside", "stalled"])
+@pytest.mark.parametrize(
+    ("told", "bound"),
+    [
+        ({"local_state": "0"}, OUTSIDE_FOR),
+        ({"local_state": "1", "last_committed": "8023"}, STALLED_FOR),
+    ],
+    ids=["outside", "stalled"],
+)
 def test_a_member_that_stays_outside_beside_a_component_is_ended_and_joins_anew(
     told: dict[str, str], bound: float, server: Server, start: Start
 ) -> None:

@@ -84,6 +84,7 @@ def broker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     monkeypatch.setattr(healing, "LOCK", tmp_path / "lock")
     monkeypatch.setattr(rabbitmq_cli, "load", lambda: (context, row))
     monkeypatch.setattr(rabbitmq_cli, "look", lambda context: played.found)
+
     def statuses(context: Any) -> dict[str, Any]:
         return {
             name: {"checks": {"rabbitmq": {"facts": {"members": seen.members, "running": seen.running}}}}
@@ -104,7 +105,8 @@ def test_status_says_facts_decision_and_reason(broker: Any, capsys: pytest.Captu
     told = capsys.readouterr().out.splitlines()
     assert told[0] == "a  unknown"
     assert told[-2:] == [
-        "unhealthy: the broker's management API does not answer", "a: start: it joins b, which runs with a majority",
+        "unhealthy: the broker's management API does not answer",
+        "a: start: it joins b, which runs with a majority",
     ]
     rabbitmq_cli.status(SimpleNamespace(format="json"))  # type: ignore[arg-type]
     assert json.loads(capsys.readouterr().out)["decision"]["action"] == "start"

@@ -219,9 +219,7 @@ def test_root_takes_a_request_up_says_why_and_notes_it(
     with caplog.at_level("INFO"):
         healing.take_up()
     assert not healing.requested()
-    assert caplog.messages == [
-        "healing: this node converges, since galera has been unwell for 20 s: it left the group"
-    ]
+    assert caplog.messages == ["healing: this node converges, since galera has been unwell for 20 s: it left the group"]
     assert main.status() == 1
     assert "of its own accord" in healing.last()
     (tmp_path / "run" / "converged.json").write_text('{"generation": "g", "ok": true, "failures": {}, "skipped": {}}')

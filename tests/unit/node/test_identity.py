@@ -194,9 +194,7 @@ def test_a_domain_is_made_with_its_administrator_once(url: str, state: dict[str,
     assert state["users"]["steward"]["password"] == "domain-two"
 
 
-def test_roles_for_others_exist_and_are_looked_for_once_a_boot(
-    url: str, state: dict[str, Any], runtime: Path
-) -> None:
+def test_roles_for_others_exist_and_are_looked_for_once_a_boot(url: str, state: dict[str, Any], runtime: Path) -> None:
     identity.ensure(first := context(url, "one"), OWNER)
     assert {"owner", "tenant"} <= set(state["roles"])
     assert "ceilometer-agent-central: role owner in Keystone" in first.changes

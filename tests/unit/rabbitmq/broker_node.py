@@ -72,7 +72,8 @@ def evaluating(played: Node) -> Callable[..., str]:
 def context(me: str = "a", nodes: str = "abc", **rabbit: str) -> Context:
     metadata = {
         "cluster": {
-            "name": "o", "virtual_ips": {},
+            "name": "o",
+            "virtual_ips": {},
             "nodes": [{"name": name, "ip": f"192.0.2.{index}"} for index, name in enumerate(nodes, 11)],
         },
         "node": {"name": me},
@@ -88,8 +89,12 @@ def hashed(password: str) -> str:
 def users(**passwords: str) -> list[dict[str, Any]]:
     tags = {"admin": ["administrator"], "monitor": ["monitoring"], "guest": ["administrator"]}
     return [
-        {"name": name, "tags": tags[name], "password_hash": hashed(password),
-         "hashing_algorithm": "rabbit_password_hashing_sha256"}
+        {
+            "name": name,
+            "tags": tags[name],
+            "password_hash": hashed(password),
+            "hashing_algorithm": "rabbit_password_hashing_sha256",
+        }
         for name, password in passwords.items()
     ]
 

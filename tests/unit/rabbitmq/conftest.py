@@ -92,9 +92,14 @@ def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fake_broker: Any) -> I
     (home / "mnesia" / "rabbit@a").mkdir(parents=True)
     monkeypatch.setattr(paths, "RUNTIME", tmp_path / "run")
     for name, path in {
-        "HOME": home, "COOKIE": home / ".erlang.cookie", "JOINED": home / "joined",
-        "FIRST_START": tmp_path / "first-start.conf", "SETTINGS": tmp_path / "settings",
-        "HANGS": tmp_path / "patience", "RAN_WITH": tmp_path / "ran-with", "ASIDE": home / "unreadable",
+        "HOME": home,
+        "COOKIE": home / ".erlang.cookie",
+        "JOINED": home / "joined",
+        "FIRST_START": tmp_path / "first-start.conf",
+        "SETTINGS": tmp_path / "settings",
+        "HANGS": tmp_path / "patience",
+        "RAN_WITH": tmp_path / "ran-with",
+        "ASIDE": home / "unreadable",
     }.items():
         monkeypatch.setattr(broker, name, path)
     monkeypatch.setattr(broker, "owner", lambda: None)

@@ -14,7 +14,7 @@ from tripleo_ha.run import Completed
     ("printed", "returned"),
     [
         ("{ok, {true, 0}}", "{true, 0}"),
-        ('{error, "*** eval: {\'EXIT\',{undef,[{ra,members,[],[]}]}}"}', "the broker on c-1 failed at .*undef"),
+        ("{error, \"*** eval: {'EXIT',{undef,[{ra,members,[],[]}]}}\"}", "the broker on c-1 failed at .*undef"),
         ("", "the broker on c-1 failed at what it was asked"),
     ],
 )

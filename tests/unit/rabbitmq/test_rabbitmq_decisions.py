@@ -72,9 +72,7 @@ def test_a_hash_that_is_none_matches_nothing(stored: str) -> None:
 
 
 def test_a_hash_of_another_kind_is_replaced() -> None:
-    assert not decide.password_matches(
-        KnownUser("x", hashed("p"), "rabbit_password_hashing_md5", frozenset()), "p"
-    )
+    assert not decide.password_matches(KnownUser("x", hashed("p"), "rabbit_password_hashing_md5", frozenset()), "p")
 
 
 @given(st.text(max_size=40), st.text(max_size=40), st.binary(min_size=4, max_size=4))
@@ -203,7 +201,6 @@ def test_a_first_start_that_was_cut_short_on_most_nodes_goes_on() -> None:
     assert not decide.held_back("a", "abc", {}, joined, begun=True)
     assert decide.held_back("a", "abc", {}, {"b": True, "c": True}, begun=True)
     assert decide.held_back("a", "abc", {}, {"b": True}, begun=True)
-
 
 
 @pytest.mark.parametrize(

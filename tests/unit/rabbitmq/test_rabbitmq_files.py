@@ -13,13 +13,17 @@ TEMPLATES = ELEMENT / "os-apply-config"
 
 
 def metadata(size: int, **rabbit: Any) -> dict[str, Any]:
-    nodes = [{"name": f"c-{index}", "ip": f"192.0.2.{11 + index}", "index": index, "id": index + 1}
-             for index in range(size)]
+    nodes = [
+        {"name": f"c-{index}", "ip": f"192.0.2.{11 + index}", "index": index, "id": index + 1} for index in range(size)
+    ]
     return {
         "cluster": {"name": "overcloud"},
         "rabbit": {"net_ticktime_s": 8, **rabbit},
         "derived": {
-            "node": nodes[0], "nodes": nodes, "cluster_size": size, "quorum_cluster_size": min(size, 5),
+            "node": nodes[0],
+            "nodes": nodes,
+            "cluster_size": size,
+            "quorum_cluster_size": min(size, 5),
             "extra": {"rabbit": [{"section": "rabbitmq.conf", "options": [{"option": "heartbeat", "value": 30}]}]},
         },
     }

@@ -91,7 +91,8 @@ def test_it_steps_aside_and_asks_for_the_run_that_starts_it_again(
     monkeypatch.setattr(room, "free_mb", Disk(0, 0, room.BROKER_MB + 1, room.RETURN_MB))
     rabbitmq_room.step_aside(context(monkeypatch, b=True, c=True), ROW)
     assert done == [
-        "stop rabbitmq-server.service", "a run, since the broker stepped aside, and its disk has room again",
+        "stop rabbitmq-server.service",
+        "a run, since the broker stepped aside, and its disk has room again",
     ]
     assert not marker.exists()
 

@@ -71,7 +71,9 @@ def test_an_empty_disk_s_former_self_is_forgotten_before_the_start(well: Any, no
     node.peers = {"b": ("abc", "bc"), "c": ("abc", "bc")}
     rabbitmq.converge(context(), ROW)
     assert node.calls == [
-        ("start", "epmd.service"), ("forget", "rabbit@a", "b"), ("drop copies", "b"),
+        ("start", "epmd.service"),
+        ("forget", "rabbit@a", "b"),
+        ("drop copies", "b"),
     ]
 
 
@@ -256,9 +258,7 @@ def test_it_keeps_its_data_where_something_else_may_be_the_reason(
     assert broker.has_joined()
 
 
-def test_what_is_cut_short_leaves_nothing_that_passes_for_a_member(
-    node: Node, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_cut_short_leaves_nothing_that_passes_for_a_member(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     def cut(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 

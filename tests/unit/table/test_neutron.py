@@ -99,9 +99,7 @@ def test_ports_of_that_identity_are_bound_and_active_and_no_others(monkeypatch: 
     def bind(host: str, *types: str) -> list[tuple[object, ...]]:
         bound.clear()
         segments = [{"id": kind, "network_type": kind} for kind in types]
-        context = SimpleNamespace(
-            host=host, segments_to_bind=segments, set_binding=lambda *given: bound.append(given)
-        )
+        context = SimpleNamespace(host=host, segments_to_bind=segments, set_binding=lambda *given: bound.append(given))
         module.SingletonMechanismDriver().bind_port(context)
         return bound
 

@@ -125,8 +125,13 @@ def test_a_unit_of_swift_restarts_for_each_file_that_it_reads() -> None:
 def test_what_swift_does_now_and_then_runs_to_its_end_and_at_no_fixed_time() -> None:
     files = rendered(swift={"interval_s": 40, "audit_interval_s": 600})
     wanted = {
-        "account-auditor": 600, "container-auditor": 600, "object-auditor": 600, "object-expirer": 40,
-        "container-updater": 40, "object-updater": 40, "account-reaper": 3600,
+        "account-auditor": 600,
+        "container-auditor": 600,
+        "object-auditor": 600,
+        "object-expirer": 40,
+        "container-updater": 40,
+        "object-updater": 40,
+        "account-reaper": 3600,
     }
     timed = {unit.name: unit for unit in ROWS["swift-storage"].units if unit.timer}
     assert set(timed) == {f"swift-{name}.timer" for name in wanted}

@@ -232,5 +232,3 @@ def _short(node: str) -> str:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-

@@ -39,9 +39,7 @@ class Cluster:
         """
         cheap = {"nodes": self._nodes, "roles": self.view.unsettled, "balance": self.view.unbalanced}
         recovery = Recovery(cheap, lambda: verify(self.target), lambda: "; ".join(late()))
-        return wait_for(
-            "full redundancy", recovery.look, timeout=timeout, interval=LOOK_S, why=lambda: recovery.reason
-        )
+        return wait_for("full redundancy", recovery.look, timeout=timeout, interval=LOOK_S, why=lambda: recovery.reason)
 
     def open_account(self) -> Account:
         """Return a new account for the clients, with what they need in the cluster.

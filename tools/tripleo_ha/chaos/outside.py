@@ -69,9 +69,7 @@ class View:
         """Say which role is nobody's or on several nodes, or return an empty string."""
         places = {**self.holders(), **self.singletons()}
         wrong = [
-            f"{what} on {' and '.join(sorted(nodes)) or 'no node'}"
-            for what, nodes in places.items()
-            if len(nodes) != 1
+            f"{what} on {' and '.join(sorted(nodes)) or 'no node'}" for what, nodes in places.items() if len(nodes) != 1
         ]
         return "; ".join(wrong) or ("" if self.writer() else "no SQL session anywhere")
 

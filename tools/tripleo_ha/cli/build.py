@@ -18,13 +18,22 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         epilog="example: tripleo-ha build --output .build --type qcow2",
     )
     parser.add_argument("--output", type=Path, default=Path(".build"), help="directory for the image (.build)")
-    parser.add_argument("--type", dest="formats", action="append", choices=build.FORMATS,
-                        help="image format beside tar; may be given more than once")
+    parser.add_argument(
+        "--type",
+        dest="formats",
+        action="append",
+        choices=build.FORMATS,
+        help="image format beside tar; may be given more than once",
+    )
     parser.add_argument("--force", action="store_true", help="build although nothing has changed")
     parser.add_argument("--install-missing", action="store_true", help="install the Debian packages a build needs")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="how the result is shown")
-    parser.add_argument("element", nargs="*", default=list(build.ELEMENTS),
-                        help="elements instead of debian-minimal ha-controller, for example with baremetal added")
+    parser.add_argument(
+        "element",
+        nargs="*",
+        default=list(build.ELEMENTS),
+        help="elements instead of debian-minimal ha-controller, for example with baremetal added",
+    )
     parser.set_defaults(run=run)
 
 

@@ -30,7 +30,7 @@ def _path(vip: str, key: str) -> Path:
 def readable(document: Document) -> Iterator[Finding]:
     """Certificates and the keys are what they are said to be."""
     vips = _encrypted(document)
-    for path in ((CA, *(_path(vip, "certificate") for vip in vips)) if vips else ()):
+    for path in (CA, *(_path(vip, "certificate") for vip in vips)) if vips else ():
         if not certificates(_at(document, path)):
             yield Finding("THA223", path, "no certificate can be read from this PEM", "one or more certificates")
     for vip in vips:

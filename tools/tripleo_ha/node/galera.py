@@ -326,4 +326,3 @@ class Start:
             galera_actions.start(self.unit, position, bootstrap=True)
         self.earlier_restarts = 0
         self.context.changed(f"{self.row.service}: {decision.action.value}, since {decision.reason}")
-

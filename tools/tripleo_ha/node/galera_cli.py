@@ -26,7 +26,11 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     text = "go on without a node that stays away; commits that only it holds are given up"
     recover_parser = verbs.add_parser("recover", help=text, description=text)
     recover_parser.add_argument(
-        "--accept-loss-of", metavar="NODE", required=True, action="append", dest="lost",
+        "--accept-loss-of",
+        metavar="NODE",
+        required=True,
+        action="append",
+        dest="lost",
         help="a node of the cluster that does not answer and will not come back with its data; may be repeated",
     )
     recover_parser.set_defaults(run=recover)
@@ -121,8 +125,14 @@ def _row(now: Situation, name: str) -> tuple[str, ...]:
         return (name, "lost" if name in now.lost else "silent", "", "", "", "", "", "")
     state = "" if facts.uuid == NULL_UUID else _short(facts.uuid)
     return (
-        name, facts.phase.value, state, str(facts.seqno) if facts.seqno >= 0 else "",
-        "yes" if facts.safe_to_bootstrap else "", _view(now, facts), facts.vote, "; ".join(_notes(now, facts)),
+        name,
+        facts.phase.value,
+        state,
+        str(facts.seqno) if facts.seqno >= 0 else "",
+        "yes" if facts.safe_to_bootstrap else "",
+        _view(now, facts),
+        facts.vote,
+        "; ".join(_notes(now, facts)),
     )
 
 

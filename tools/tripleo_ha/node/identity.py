@@ -83,9 +83,7 @@ def knows(context: Context, user: str, password: str, project: str) -> bool:
     return wait_for("Keystone to answer on the control virtual IP", told, timeout=WAIT, interval=INTERVAL) == "yes"
 
 
-def _sign_in(
-    context: Context, user: str, password: str, domain: dict[str, str], scope: dict[str, Any]
-) -> Token | None:
+def _sign_in(context: Context, user: str, password: str, domain: dict[str, str], scope: dict[str, Any]) -> Token | None:
     try:
         return _token(context, user, password, domain, scope)
     except UNANSWERED:

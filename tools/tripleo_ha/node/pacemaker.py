@@ -133,9 +133,5 @@ def wait_until_started(context: Context, resources: Sequence[str]) -> None:
 
 def _wanted(context: Context, live: Element, adds: Sequence[Row]) -> Element:
     configured = topology.resources_in(live)
-    may_run = [
-        row
-        for row in topology.singletons(context.rows)
-        if row in adds or row.service in configured
-    ]
+    may_run = [row for row in topology.singletons(context.rows) if row in adds or row.service in configured]
     return topology.wanted(context.cluster, context.metadata, may_run)

@@ -33,11 +33,14 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     text = "give up what this node's broker holds, and join the cluster of the others as a new member"
     recover_parser = verbs.add_parser("recover", help=text, description=text)
     recover_parser.add_argument(
-        "--discard", action="store_true", required=True,
+        "--discard",
+        action="store_true",
+        required=True,
         help="agree to lose the messages that only this node has",
     )
     recover_parser.add_argument(
-        "--majority-is-lost", action="store_true",
+        "--majority-is-lost",
+        action="store_true",
         help="there is no cluster to join, and will not be: every node that is left is to begin anew",
     )
     recover_parser.set_defaults(run=recover)

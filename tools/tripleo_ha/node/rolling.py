@@ -94,9 +94,7 @@ def _are_done(context: Context, nodes: Iterable[Node]) -> bool:
         return False
 
 
-def wait_turn(
-    context: Context, row: Row, healthy: Judge = lambda told: True, timeout: float = TURN_TIMEOUT
-) -> None:
+def wait_turn(context: Context, row: Row, healthy: Judge = lambda told: True, timeout: float = TURN_TIMEOUT) -> None:
     """Wait until every node before this one has converged on this generation, all of it, and is healthy.
 
     A whole controller at a time: what else changed there may be what makes the cluster unable to spare this one.

@@ -70,4 +70,3 @@ def _lines(wsgi: Wsgi, listener: Listener, ip: str, workers: int) -> Iterator[st
     yield f"route-if = exists:{paths.RUNTIME}/draining/{listener.name} break:404 Draining"
     if wsgi.health != check:
         yield f"route-run = setpathinfo:{wsgi.health}"
-

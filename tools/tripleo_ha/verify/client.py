@@ -230,9 +230,7 @@ def http_answers(
     return HttpSeen(served, statuses)
 
 
-def _get(
-    connect: Callable[[], http.client.HTTPConnection], path: str, headers: Mapping[str, str]
-) -> tuple[int, str]:
+def _get(connect: Callable[[], http.client.HTTPConnection], path: str, headers: Mapping[str, str]) -> tuple[int, str]:
     with closing(connect()) as connection:
         connection.request("GET", path, headers={"Connection": "close", **headers})
         answer = connection.getresponse()
@@ -290,9 +288,7 @@ def _of_any_project(url: str) -> str:
     return re.sub(r"[0-9a-f]{32}", "%(project_id)s", url)
 
 
-def validate_token(
-    address: str, port: int, token: str, distinct: int, trust: Trust | None = None
-) -> HttpSeen:
+def validate_token(address: str, port: int, token: str, distinct: int, trust: Trust | None = None) -> HttpSeen:
     """Have a token validated until ``distinct`` servers have done so.
 
     :raises OSError: one of the requests got no answer.

@@ -15,8 +15,16 @@ TIMEOUT = 1.5
 STATES = {"0": "Undefined", "1": "Joining", "2": "Donor/Desynced", "3": "Joined", "4": "Synced"}
 SERVING = ("2", "4")
 FACTS = (
-    "cluster_status", "cluster_size", "cluster_conf_id", "local_state", "local_state_comment", "local_state_uuid",
-    "last_committed", "gcomm_uuid", "connected", "ready",
+    "cluster_status",
+    "cluster_size",
+    "cluster_conf_id",
+    "local_state",
+    "local_state_comment",
+    "local_state_uuid",
+    "last_committed",
+    "gcomm_uuid",
+    "connected",
+    "ready",
 )
 METRICS = {
     "cluster_size": "cluster_size",

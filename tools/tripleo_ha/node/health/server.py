@@ -83,8 +83,10 @@ def status(monitors: Mapping[str, Monitor]) -> dict[str, Any]:
 
 def metrics(monitors: Mapping[str, Monitor]) -> str:
     """Return the checks in Prometheus' text format (exposition format 0.0.4)."""
-    lines = ["# HELP tripleo_ha_healthy Whether the balancer may send clients to this node.",
-             "# TYPE tripleo_ha_healthy gauge"]
+    lines = [
+        "# HELP tripleo_ha_healthy Whether the balancer may send clients to this node.",
+        "# TYPE tripleo_ha_healthy gauge",
+    ]
     latest = {name: monitor.latest() for name, monitor in monitors.items()}
     lines += [f'tripleo_ha_healthy{{service="{name}"}} {int(result.healthy)}' for name, result in latest.items()]
     for name, result in latest.items():

@@ -37,7 +37,5 @@ class SingletonMechanismDriver(api.MechanismDriver):
                     portbindings.CAP_PORT_FILTER: False,
                     portbindings.VIF_DETAILS_CONNECTIVITY: self.connectivity,
                 }
-                context.set_binding(
-                    segment[api.ID], portbindings.VIF_TYPE_OVS, details, constants.PORT_STATUS_ACTIVE
-                )
+                context.set_binding(segment[api.ID], portbindings.VIF_TYPE_OVS, details, constants.PORT_STATUS_ACTIVE)
                 return
