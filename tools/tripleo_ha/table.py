@@ -193,12 +193,17 @@ class Database:
 
 @dataclass(frozen=True)
 class Broker:
-    """A broker user and its permissions on the vhost ``/``, as regular expressions."""
+    """A broker user, and what it may touch on the vhost ``/``: regular expressions of whole names.
+
+    It makes, writes to and reads what is its ``own``; of what others have, it makes and writes to what it ``sends`` to,
+    and makes and reads what it ``hears``. Who ``answers`` calls may write to whatever queue the caller names.
+    """
 
     user: str
-    configure: str = ".*"
-    write: str = ".*"
-    read: str = ".*"
+    own: tuple[str, ...] = ()
+    sends: tuple[str, ...] = ()
+    hears: tuple[str, ...] = ()
+    answers: bool = False
 
 
 @dataclass(frozen=True)
@@ -407,7 +412,8 @@ def _row(document: Mapping[str, Any]) -> Row:
     fields["state"] = tuple(State(**item) for item in fields.get("state", ()))
     fields["catalogue"] = tuple(Catalogued(**item) for item in fields.get("catalogue", ()))
     if broker := fields.get("broker"):
-        fields["broker"] = Broker(**broker)
+        names = {kind: tuple(broker.get(kind, ())) for kind in ("own", "sends", "hears")}
+        fields["broker"] = Broker(**{**broker, **names})
     if identity := fields.get("identity"):
         fields["identity"] = _identity(identity)
     if oslo := fields.get("oslo"):

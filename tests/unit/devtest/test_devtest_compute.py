@@ -15,6 +15,7 @@ from tripleo_ha.devtest.bed import Bed
 from tripleo_ha.errors import Failure
 from tripleo_ha.metadata.messaging import RABBIT
 from tripleo_ha.run import Completed
+from tripleo_ha.topology import rabbitmq
 
 ADDRESS = "192.0.2.60"
 SCHEMAS = Path(__file__).parents[3] / "schemas"
@@ -116,10 +117,9 @@ def test_each_program_may_have_the_queues_it_asks_for(files: dict[str, str]) -> 
         process = found["oslo_messaging_rabbit"]["processname"]
         names = [f"reply_{compute.NAME}:{process}:1"]
         names += [f"{topic}{end}" for topic in topics for end in ("", f".{compute.NAME}", "_fanout")]
-        broker = rows[service].broker
-        assert broker
-        for rights in (broker.configure, broker.write, broker.read):
-            assert [name for name in names if not re.search(rights, name)] == []
+        rights = rabbitmq.permission(rows[service])
+        for right in (rights.configure, rights.write, rights.read):
+            assert [name for name in names if not re.search(right, name)] == []
 
 
 def test_it_knows_nothing_of_the_database_and_no_more_secrets_than_it_needs(

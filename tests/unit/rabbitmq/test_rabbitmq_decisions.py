@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tripleo_ha.table import Broker, Row
+from tripleo_ha.table import Broker, Oslo, Row
 from tripleo_ha.topology import rabbitmq as decide
 from tripleo_ha.topology.rabbitmq import KnownUser, Membership, Permission, User
 
@@ -33,15 +33,33 @@ METADATA = {
     "rabbit": {"admin_password": "admin-secret", "monitor_password": "monitor-secret"},
     "ceilometer": {"messaging_password": "ceilometer-secret"},
 }
-ROWS = (Row("ceilometer-agent", "ceilometer", "x", broker=Broker("ceilometer", "^c", "^w", "^r")), Row("k", "k", "x"))
+BROKER = Broker("ceilometer", own=("o",), sends=("s",), hears=("h.*",))
+ROWS = (Row("ceilometer-agent", "ceilometer", "x", broker=BROKER), Row("k", "k", "x"))
 
 
 def test_every_row_with_a_broker_has_a_user_with_the_row_s_rights() -> None:
     admin, monitor, service = decide.wanted_users(METADATA, ROWS)
     assert (admin.tags, monitor.tags, service.tags) == ({"administrator"}, {"monitoring"}, frozenset())
     assert admin.permission is monitor.permission is None
-    assert service == User(service.name, "ceilometer-secret", permission=Permission("^c", "^w", "^r"))
+    rights = Permission("^(o|s|h.*)$", "^(o|s)$", "^(o|h.*)$")
+    assert service == User(service.name, "ceilometer-secret", permission=rights)
     assert service.name.startswith("ceilometer-")
+
+
+@pytest.mark.parametrize(
+    ("broker", "sections", "write", "read"),
+    [
+        (Broker("a", ("o",)), (), "^(o)$", "^(o)$"),
+        (Broker("a", ("o",), answers=True), (), r"^(amq\.default|o)$", "^(o)$"),
+        (Broker("a", ("o",)), ("messaging", "notifications"), r"^(o|notifications\..+)$", "^(o)$"),
+        (Broker("a"), (), "^()$", "^()$"),
+    ],
+)
+def test_rights_are_those_of_what_a_service_does(
+    broker: Broker, sections: tuple[str, ...], write: str, read: str
+) -> None:
+    rights = decide.permission(Row("a", "a", "x", broker=broker, oslo=Oslo("/etc/a.conf", ("a",), sections)))
+    assert (rights.write, rights.read) == (write, read)
 
 
 def test_each_password_has_a_user_of_its_own_and_the_former_ones_go_at_the_end() -> None:

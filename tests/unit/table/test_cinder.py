@@ -11,7 +11,7 @@ from tripleo_ha.metadata import check, generate
 from tripleo_ha.metadata.generate import Description, numbered
 from tripleo_ha.metadata.passwords import Passwords
 from tripleo_ha.templates.render import Rendered, render
-from tripleo_ha.topology import pacemaker
+from tripleo_ha.topology import pacemaker, rabbitmq
 
 CONF = "/etc/cinder/cinder-volume.conf"
 KEYRING = "/etc/ceph/ceph.client.cinder.keyring"
@@ -87,12 +87,11 @@ def test_a_stop_ends_by_itself_before_systemd_and_pacemaker_lose_patience() -> N
     ],
 )
 def test_the_broker_lets_it_at_its_own_queues_only(name: str, its_own: bool) -> None:
-    broker = ROWS["cinder"].broker
-    assert broker
-    assert bool(re.search(broker.configure, name)) == its_own
-    assert bool(re.search(broker.read, name)) == its_own
+    rights = rabbitmq.permission(ROWS["cinder"])
+    assert bool(re.search(rights.configure, name)) == its_own
+    assert bool(re.search(rights.read, name)) == its_own
     # Replies are published to the default exchange.
-    assert bool(re.search(broker.write, name)) == (its_own or name == "amq.default")
+    assert bool(re.search(rights.write, name)) == (its_own or name == "amq.default")
 
 
 @pytest.mark.parametrize(("controllers", "refused"), [(1, False), (3, True)])

@@ -20,6 +20,7 @@ from tripleo_ha.node.context import Context
 from tripleo_ha.run import CommandFailed
 from tripleo_ha.table import Row
 from tripleo_ha.topology import openvswitch as topology
+from tripleo_ha.topology import rabbitmq
 
 FULL = generate.profile("full")
 ROWS = {row.service: row for row in table.load()}
@@ -132,15 +133,14 @@ def test_nova_and_placement_are_asked_where_they_are() -> None:
 
 
 def test_the_broker_lets_neutron_have_its_own_queues_only() -> None:
-    broker = ROWS["neutron"].broker
-    assert broker
+    rights = rabbitmq.permission(ROWS["neutron"])
     own = ("neutron", "q-plugin", "q-plugin_fanout", "reply_overcloud-controller-0:neutron-l3-agent:1", "l3_agent.x")
     others = ("nova", "conductor", "reply_overcloud-controller-0:nova-api:1", "ceilometer", "neutronish")
-    for pattern in (broker.configure, broker.write, broker.read):
+    for pattern in (rights.configure, rights.write, rights.read):
         assert all(re.search(pattern, name) for name in own)
         assert not any(re.search(pattern, name) for name in others)
-    assert re.search(broker.write, "amq.default")
-    assert not re.search(broker.configure, "amq.default")
+    assert re.search(rights.write, "amq.default")
+    assert not re.search(rights.configure, "amq.default")
 
 
 def test_all_daemons_read_the_one_file() -> None:

@@ -8,6 +8,7 @@ from test_api_services import FILES, METADATA, ROWS, made, parsed
 
 from tripleo_ha import paths
 from tripleo_ha.node import preview, service
+from tripleo_ha.topology import rabbitmq
 
 CONF = "/etc/nova/nova.conf"
 NOVA = ROWS["nova"]
@@ -57,19 +58,18 @@ def test_each_schema_is_migrated_on_this_nodes_own_server() -> None:
     ],
 )
 def test_only_queues_of_its_own_are_touched(name: str, allowed: bool) -> None:
-    assert NOVA.broker
-    assert bool(re.search(NOVA.broker.configure, name)) is bool(re.search(NOVA.broker.read, name)) is allowed
-    assert bool(re.search(NOVA.broker.write, name)) is (allowed or name == "amq.default")
+    rights = rabbitmq.permission(NOVA)
+    assert bool(re.search(rights.configure, name)) is bool(re.search(rights.read, name)) is allowed
+    assert bool(re.search(rights.write, name)) is (allowed or name == "amq.default")
 
 
 @pytest.mark.parametrize("service", ["cinder", "heat", "neutron", "nova"])
 def test_notifications_may_be_sent_and_not_read(service: str) -> None:
-    broker = ROWS[service].broker
-    assert broker
+    rights = rabbitmq.permission(ROWS[service])
     # Whoever sends first makes the queue, and binds it: that is writing to it, and reading from the exchange.
-    rights = (broker.configure, broker.write, broker.read)
-    assert [bool(re.search(each, "notifications.info")) for each in rights] == [True, True, False]
-    assert re.search(broker.read, service)
+    each = (rights.configure, rights.write, rights.read)
+    assert [bool(re.search(right, "notifications.info")) for right in each] == [True, True, False]
+    assert re.search(rights.read, service)
 
 
 def test_consoles_are_offered_where_browsers_are() -> None:

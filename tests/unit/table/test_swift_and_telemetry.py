@@ -13,7 +13,7 @@ from tripleo_ha.metadata.generate import Description, numbered
 from tripleo_ha.metadata.passwords import Passwords
 from tripleo_ha.node import preview
 from tripleo_ha.templates.render import Rendered
-from tripleo_ha.topology import swift
+from tripleo_ha.topology import rabbitmq, swift
 
 FULL = generate.profile("full")
 ROWS = {row.service: row for row in table.load()}
@@ -192,16 +192,14 @@ def test_the_notification_agent_is_let_do_what_it_consumes() -> None:
     text = FILES["/etc/ceilometer/ceilometer.conf"].body.decode()
     exchanges = re.findall("^notification_control_exchanges = (.+)$", text, re.MULTILINE)
     assert sorted(exchanges) == sorted(["ceilometer", *SENDERS])
-    broker = ROWS["ceilometer-agent-central"].broker
-    assert broker
+    rights = rabbitmq.permission(ROWS["ceilometer-agent-central"])
     for name in (*exchanges, "notifications.sample", "notifications.info"):
-        for permission in (broker.configure, broker.read):
+        for permission in (rights.configure, rights.read):
             assert re.search(permission, name), name
     for name in ("ceilometer", "notifications.sample", "notifications.info", "alarm.all.sample"):
-        assert re.search(broker.write, name), name
-    assert not any(re.search(broker.write, name) for name in SENDERS)
-    aodh = ROWS["aodh"].broker
-    assert aodh
+        assert re.search(rights.write, name), name
+    assert not any(re.search(rights.write, name) for name in SENDERS)
+    aodh = rabbitmq.permission(ROWS["aodh"])
     assert re.search(aodh.configure, "alarming.sample")
     assert not re.search(aodh.configure, "notifications.sample")
     assert re.search(aodh.read, "alarm.all.sample")

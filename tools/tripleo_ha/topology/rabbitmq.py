@@ -18,6 +18,8 @@ MARK_LENGTH = 6
 MARK_ROUNDS = 20_000
 RECONCILER = "rabbit_quorum_queue_periodic_membership_reconciliation"
 DEFAULT_USER = "guest"
+DEFAULT_EXCHANGE = r"amq\.default"
+NOTIFICATIONS = r"notifications\..+"
 VHOST = "/"
 
 
@@ -93,10 +95,31 @@ def wanted_users(metadata: Mapping[str, Any], rows: Iterable[Row]) -> tuple[User
     ]
     for row in rows:
         if row.broker:
-            permission = Permission(row.broker.configure, row.broker.write, row.broker.read)
             password = metadata[row.metadata]["messaging_password"]
-            users.append(User(user_name(row.broker, password), password, permission=permission))
+            users.append(User(user_name(row.broker, password), password, permission=permission(row)))
     return tuple(users)
+
+
+def permission(row: Row) -> Permission:
+    """Return the rights of a row's broker user.
+
+    Who sends notifications makes the queues that they go to, since it may be the first to need them, and does not read
+    them. A reply goes to the queue that it is for by the default exchange (RabbitMQ, "Access Control").
+    """
+    broker = row.broker
+    assert broker
+    notifies = row.oslo is not None and "notifications" in row.oslo.sections
+    sends = (*broker.sends, NOTIFICATIONS) if notifies else broker.sends
+    replies = (DEFAULT_EXCHANGE,) if broker.answers else ()
+    return Permission(
+        configure=_whole(*broker.own, *sends, *broker.hears),
+        write=_whole(*replies, *broker.own, *sends),
+        read=_whole(*broker.own, *broker.hears),
+    )
+
+
+def _whole(*names: str) -> str:
+    return f"^({'|'.join(names)})$"
 
 
 def user_name(broker: Broker, password: str) -> str:
