@@ -10,10 +10,10 @@ from tripleo_ha.node import databases, galera_actions, galera_facts
 from tripleo_ha.node.databases import Account
 from tripleo_ha.node.galera_facts import Files
 from tripleo_ha.node.health.galera import ailment
-from tripleo_ha.run import run
+from tripleo_ha.run import CommandFailed, run
 from tripleo_ha.table import Database, Row, Unit
 from tripleo_ha.topology import galera_config
-from tripleo_ha.topology.galera import NULL_UUID, Facts, Phase, View
+from tripleo_ha.topology.galera import NOWHERE, NULL_UUID, Facts, Phase, View
 
 UUID = "2f6e3b20-e69a-11f1-990c-6f3410f6ebf8"
 GRASTATE = "# GALERA saved state\nversion: 2.1\nuuid:    {}\nseqno:   {}\nsafe_to_bootstrap: {}\n"
@@ -136,7 +136,8 @@ def test_the_next_start_is_told_a_position_that_is_known(tmp_path: Path, monkeyp
     stopped_in_order = on_disk(member_files(tmp_path, seqno=7).root)
     for position, expected in (
         (stopped_in_order.position, f"--wsrep_start_position={UUID}:7\n"),
-        (galera_actions.NOWHERE, ""),
+        (replace(stopped_in_order, aborted=True).position, ""),
+        (Facts(Phase.BLANK).position, ""),
     ):
         galera_actions.start(Unit("mariadb.service"), position)
         assert told.read_text() == expected
@@ -178,6 +179,20 @@ def test_a_transfer_cut_short_and_a_missing_grastate_are_not_eligible(tmp_path: 
     assert on_disk(tmp_path).eligible
     files.grastate.unlink()
     assert not on_disk(tmp_path, (UUID, 7)).eligible
+
+
+@pytest.mark.parametrize("cut_short", ["first start", "first start of a founder", "transfer", "transfer that said so"])
+def test_the_redo_log_of_what_was_cut_short_is_never_asked(tmp_path: Path, cut_short: str) -> None:
+    def recover() -> tuple[str, int]:
+        raise CommandFailed(["galera_recovery"], "exit code 1", "InnoDB: File ./ib_logfile0 was not found")
+
+    files = Files(tmp_path)
+    if cut_short != "first start":
+        member_files(tmp_path, NULL_UUID)
+    {"first start of a founder": files.fresh, "transfer that said so": files.transfer}.get(
+        cut_short, files.grastate
+    ).touch()
+    assert galera_facts.on_disk(files, recover).position == NOWHERE
 
 
 def test_a_bootstrap_under_a_new_uuid_that_was_cut_short_can_begin_anew(

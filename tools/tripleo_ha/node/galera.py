@@ -12,7 +12,7 @@ from tripleo_ha.node.context import LOG, Context, write_file
 from tripleo_ha.node.galera_facts import Files
 from tripleo_ha.table import Row, Unit
 from tripleo_ha.topology import galera_config
-from tripleo_ha.topology.galera import Action, Decision, Facts, Phase, Situation, decide
+from tripleo_ha.topology.galera import NOWHERE, Action, Decision, Facts, Phase, Situation, decide
 from tripleo_ha.topology.galera_patience import Stay, overdue
 from tripleo_ha.waiting import wait_for
 
@@ -319,10 +319,10 @@ class Start:
             galera_actions.start(self.unit, mine.position)
         elif decision.action is Action.CREATE:
             galera_actions.initialise(self.files)
-            galera_actions.start(self.unit, galera_actions.NOWHERE, bootstrap=True)
+            galera_actions.start(self.unit, NOWHERE, bootstrap=True)
         else:
             galera_actions.prepare_bootstrap(self.files, leaves=mine if decision.gives_up else None)
-            position = galera_actions.NOWHERE if decision.gives_up else mine.position
+            position = NOWHERE if decision.gives_up else mine.position
             galera_actions.start(self.unit, position, bootstrap=True)
         self.earlier_restarts = 0
         self.context.changed(f"{self.row.service}: {decision.action.value}, since {decision.reason}")

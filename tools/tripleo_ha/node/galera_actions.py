@@ -14,7 +14,7 @@ from tripleo_ha.node.context import LOG, write_file
 from tripleo_ha.node.galera_facts import Files
 from tripleo_ha.run import run
 from tripleo_ha.table import Unit
-from tripleo_ha.topology.galera import NULL_UUID, Facts
+from tripleo_ha.topology.galera import NOWHERE, Facts
 
 PERMISSION = paths.RUNTIME / "galera-may-start"
 """The unit asserts that this exists; a boot forgets it."""
@@ -22,7 +22,6 @@ BOOTSTRAP_ONCE = paths.RUNTIME / "galera-new-cluster"
 """Has the next start found a Primary component; removed by the unit after it, whatever came of it."""
 POSITION_ONCE = paths.RUNTIME / "galera-position"
 """Tells the next start where the data is, so that it need not run a server to find out; removed as well."""
-NOWHERE = (NULL_UUID, -1)
 INSTALL_TIMEOUT = 300.0
 
 

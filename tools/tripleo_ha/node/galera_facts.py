@@ -124,25 +124,26 @@ def evidence(files: Files) -> dict[str, Any]:
 def on_disk(files: Files, recover: Any = recovered_position) -> Facts:
     """Return the facts of a node whose server does not run.
 
-    :param recover: called only where grastate.dat does not tell the position: after a crash.
+    :param recover: called only where grastate.dat does not tell the position of whole data: after a crash.
     """
     try:
         uuid, seqno, safe = parse_grastate(files.grastate.read_text())
     except FileNotFoundError:
         uuid, seqno, safe = NULL_UUID, -1, False
-    aborted = files.transfer.exists()
+    receiving = files.transfer.exists()
     told = evidence(files)
-    if files.fresh.exists() or (uuid == NULL_UUID and not aborted and not files.tables.exists()):
+    if files.fresh.exists() or (uuid == NULL_UUID and not receiving and not files.tables.exists()):
         # A joiner is in the view before its transfer begins, so a blank node may be the last of a view to answer.
         return Facts(Phase.BLANK, **told)
     # A bootstrap under a new UUID takes the file away; until it succeeded, the data is as whole as it was.
     had_grastate = uuid != NULL_UUID or files.elected.exists()
+    aborted = receiving or not had_grastate
     left_gracefully = had_grastate and seqno >= 0 and not files.elected.exists()
     if seqno < 0 and not aborted and files.tables.exists():
         found, position = recover()
         if uuid in (NULL_UUID, found):
             uuid, seqno = found, position
-    return Facts(Phase.DOWN, uuid, seqno, safe and left_gracefully, aborted or not had_grastate, **told)
+    return Facts(Phase.DOWN, uuid, seqno, safe and left_gracefully, aborted, **told)
 
 
 def of_status(status: Mapping[str, Any]) -> Facts:

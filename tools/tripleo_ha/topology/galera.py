@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 NULL_UUID = "00000000-0000-0000-0000-000000000000"
+NOWHERE = (NULL_UUID, -1)
+"""The position of data that is worth nothing: a server started there takes a whole copy before it looks at its own."""
 
 
 class Phase(Enum):
@@ -66,7 +68,12 @@ class Facts:
 
     @property
     def position(self) -> tuple[str, int] | None:
-        """State UUID and seqno of a server that is down, None where they are not known."""
+        """State UUID and seqno of what a server that does not run has, None where only its redo log tells them.
+
+        What was left of a first start or of a transfer that was cut short may have no redo log that could be read.
+        """
+        if self.phase is Phase.BLANK or self.aborted:
+            return NOWHERE
         return (self.uuid, self.seqno) if self.phase is Phase.DOWN and self.seqno >= 0 else None
 
     @property
