@@ -48,6 +48,24 @@ def test_a_new_administrator_s_password_is_set_without_the_old_one(well: Any, no
     assert not any("new-admin-pw" in " ".join(call) for call in node.calls)
 
 
+def test_a_broker_that_has_lost_its_metadata_store_is_started_anew(
+    well: Any, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def kill(unit: str) -> None:
+        done.append(unit)
+        node.active = False
+        well.passwords["admin"] = "admin-pw"
+
+    well.passwords["admin"] = "nobody is known"
+    monkeypatch.setattr(rabbitmq.units, "kill", kill)
+    monkeypatch.setattr(broker, "ctl", lambda *arguments: "\n")
+    rabbitmq.converge(run := context(), ROW)
+    assert done == [ROW.units[0].name]
+    assert any("without its metadata store" in change for change in run.changes)
+
+
 def test_a_new_cookie_restarts_nothing(well: Any, node: Node) -> None:
     rabbitmq.converge(context(erlang_cookie="ANOTHERANOTHERANOTHER"), ROW)
     assert node.calls == [("evaluate", "a")]

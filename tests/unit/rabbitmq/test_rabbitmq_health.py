@@ -90,6 +90,19 @@ def test_a_frozen_broker_is_unhealthy_in_spite_of_memory(
     assert not health.check(METADATA, memory).healthy
 
 
+def test_one_that_refuses_everybody_for_want_of_room_is_not_taken_for_one_with_a_new_password(
+    fake_broker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(health.room, "ask_to_step_aside", asked.append)
+    monkeypatch.setattr(health.room, "free_mb", lambda directory: 0)
+    fake_broker.passwords["monitor"] = "nobody is known"
+    found = health.check(METADATA, Memory())
+    assert not found.healthy
+    assert found.reason.startswith("0 MB left")
+    assert asked == [True]
+
+
 def test_a_new_password_has_a_minute_to_be_applied(fake_broker: Any, clock: type[Clock]) -> None:
     memory = Memory()
     fake_broker.cluster("abc", "abc")

@@ -34,6 +34,11 @@ def converge(context: Context, row: Row, *, anew: bool = False) -> None:
     if not running and (lacking := room.lacking(room.BROKER, room.RETURN_MB)):
         raise Failure(f"the broker is not started: {lacking}", "make room below /mnt/state; it then starts by itself")
     _cookie(context, unit.name, running)
+    if running and _has_lost_its_store(context):
+        # What held its metadata has ended, as on a full disk, and nothing within the broker starts that again.
+        units.kill(unit.name)
+        context.changed("rabbitmq: ended, since it runs without its metadata store")
+        running = False
     if running:
         _users(context)
     beside = running or bool(peers.told_by_peers(context))
@@ -66,6 +71,18 @@ def _cookie(context: Context, unit: str, running: bool) -> None:
     elif not broker.change_cookie(wanted, at=context.cluster.me.name):
         units.restart(unit)
     context.changed("rabbitmq: Erlang cookie")
+
+
+def _has_lost_its_store(context: Context) -> bool:
+    """Tell whether the broker knows no user at all: it then refuses everybody, as if their passwords were wrong."""
+    with Api.administrator(context.metadata) as api:
+        try:
+            api.get("/api/whoami")
+        except Unauthorized:
+            return broker.has_joined() and not broker.ctl("list_users", "--no-table-headers").split()
+        except Unavailable:
+            return False
+    return False
 
 
 def _take_part(context: Context) -> None:

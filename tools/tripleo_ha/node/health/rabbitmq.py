@@ -42,6 +42,17 @@ def check(metadata: Mapping[str, Any], memory: Memory = _memory, *, leaves_word:
 
     :param leaves_word: whether one without room is asked to step aside.
     """
+    found = _ask(metadata, memory)
+    if not found.metrics["up"]:
+        return found
+    lacking = room.lacking(room.BROKER, room.BROKER_MB)
+    if leaves_word:
+        # Its alarm would block publishers on every node; one that could not write its metadata refuses everybody.
+        room.ask_to_step_aside(bool(lacking))
+    return replace(found, healthy=False, reason=lacking) if lacking else found
+
+
+def _ask(metadata: Mapping[str, Any], memory: Memory) -> CheckResult:
     now = time.monotonic()
     password = metadata["rabbit"].get("monitor_password") or (paths.RUNTIME / "monitor-password").read_text()
     try:
@@ -56,12 +67,7 @@ def check(metadata: Mapping[str, Any], memory: Memory = _memory, *, leaves_word:
         return CheckResult(now - memory.refused_since < GRACE, error.message, facts, {"up": 1.0}, mendable=True)
     except Unavailable as error:
         return CheckResult(False, error.message, {}, {"up": 0.0})
-    found = judge(metadata["node"]["name"], seen, alarms)
-    lacking = room.lacking(room.BROKER, room.BROKER_MB)
-    if leaves_word:
-        # Its alarm would block publishers on every node.
-        room.ask_to_step_aside(bool(lacking))
-    return replace(found, healthy=False, reason=lacking) if lacking else found
+    return judge(metadata["node"]["name"], seen, alarms)
 
 
 def _membership(api: Api, memory: Memory, now: float) -> Membership:
