@@ -15,6 +15,7 @@ from tripleo_ha.verify.runner import Target
 SETTLE_S = 60.0
 STACK_S = 300.0
 SLOW_S = 20
+PAUSE_S = 3
 
 
 def test_a_stack_completes_while_a_controller_dies(
@@ -146,7 +147,10 @@ def _template() -> dict[str, Any]:
     for before, after in pairwise(chain):
         resources[after]["depends_on"] = before
     last = chain[-1]
-    resources["network"] = {"type": "OS::Neutron::Net", "depends_on": chain[1]}
+    # However fast the machine is, something is left to be made when the power is cut.
+    pause = {"wait_secs": PAUSE_S}
+    resources["pause"] = {"type": "OS::Heat::TestResource", "properties": pause, "depends_on": chain[1]}
+    resources["network"] = {"type": "OS::Neutron::Net", "depends_on": "pause"}
     subnet = {"network": {"get_resource": "network"}, "cidr": "10.81.0.0/24"}
     resources["subnet"] = {"type": "OS::Neutron::Subnet", "properties": subnet}
     resources["container"] = {"type": "OS::Swift::Container", "depends_on": ["subnet", last]}
